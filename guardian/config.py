@@ -1,0 +1,357 @@
+"""guardian.toml as types: every number with its unit in the name and its bound in the type.
+
+The shipped guardian.toml is complete; a file of the wearer's own (by default /etc/guardian/guardian.toml) holds only the keys that
+differ and is laid over it, so an upgrade brings new keys. Unknown keys and values out of range are refused: ConfigError names file and key.
+"""
+
+import math
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+SHIPPED = Path(__file__).with_name("guardian.toml")
+LOCAL = Path("/etc/guardian/guardian.toml")
+
+Pin = Annotated[int, Meta(ge=2, le=27)]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Unit = Annotated[float, Meta(ge=0, le=1)]
+Angle = Annotated[float, Meta(ge=0, le=180)]
+Seconds = Annotated[float, Meta(ge=0.01, le=86400)]
+Metres = Annotated[float, Meta(ge=0, le=10)]
+Count = Annotated[int, Meta(ge=1, le=1000)]
+Axis = Literal["+x", "-x", "+y", "-y", "+z", "-z"]
+
+
+class ConfigError(ValueError):
+    """guardian.toml says something that cannot be; the message names file, key, bound and remedy."""
+
+
+def ns(seconds: float) -> int:
+    """Seconds as whole nanoseconds (one rounding, the same on every machine)."""
+    return int(seconds * 1e9 + 0.5)
+
+
+def cos_deg(angle_deg: float) -> float:
+    """Cosine of an angle, to 12 decimals: libms differ in the last bit, and replay must not."""
+    return round(math.cos(math.radians(angle_deg)), 12)
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of guardian.toml."""
+
+
+class Device(Section, frozen=True, kw_only=True):
+    id: Name
+    exercise: Name
+    state_dir: str
+
+
+class Loop(Section, frozen=True, kw_only=True):
+    tick_ms: Annotated[int, Meta(ge=5, le=20)]
+    late_ms: Annotated[int, Meta(ge=10, le=1000)]
+    realtime_priority: Annotated[int, Meta(ge=0, le=50)]
+
+
+class Imu(Section, frozen=True, kw_only=True):
+    chip: Literal["lsm6dsox", "lsm6dso32", "mpu6050"]
+    bus: Annotated[int, Meta(ge=0, le=20)]
+    address: Annotated[int, Meta(ge=0x08, le=0x77)]
+    read: Literal["fifo", "direct"]
+    allow_clone: bool
+    forward: Axis
+    left: Axis
+    up: Axis
+    bus_timeout_ms: Annotated[int, Meta(ge=10, le=1000)]
+    reset_timeout_ms: Annotated[int, Meta(ge=10, le=1000)]
+    retry_first_ms: Annotated[int, Meta(ge=10, le=1000)]
+    retry_last_ms: Annotated[int, Meta(ge=10, le=10000)]
+    rest_g_min: Annotated[float, Meta(ge=0.5, le=1)]
+    rest_g_max: Annotated[float, Meta(ge=1, le=2)]
+    rest_gyro_deg_s: Annotated[float, Meta(ge=1, le=50)]
+
+
+class Ranger(Section, frozen=True, kw_only=True):
+    trigger_pin: Pin
+    echo_pin: Pin
+    rate_hz: Annotated[float, Meta(ge=5, le=20)]
+    jitter_ms: Annotated[int, Meta(ge=0, le=20)]
+    range_m: Annotated[float, Meta(ge=1, le=6)]
+    blind_m: Annotated[float, Meta(ge=0, le=0.5)]
+    temperature_c: Annotated[float, Meta(ge=-20, le=50)]
+    no_echo: Literal["pulse_38ms", "pulse_200ms", "none"]
+    silence_trust_s: Seconds
+    height_m: Annotated[float, Meta(ge=0.3, le=1.6)]
+    beam_half_angle_deg: Annotated[float, Meta(ge=1, le=45)]
+
+
+class Button(Section, frozen=True, kw_only=True):
+    pin: Pin
+    debounce_ms: Annotated[int, Meta(ge=10, le=100)]
+
+
+class Buzzer(Section, frozen=True, kw_only=True):
+    pin: Pin
+    kind: Literal["active", "passive"]
+    tone_hz: Annotated[int, Meta(ge=200, le=1000)]
+    vibration_pin: Annotated[int, Meta(ge=0, le=27)]
+
+
+class SupplyConfig(Section, frozen=True, kw_only=True):
+    gauge: Literal["none", "max17048", "ina219"]
+    address: Annotated[int, Meta(ge=0, le=0x77)]
+    undervoltage_file: str
+    read_s: Seconds
+    low_charge: Unit
+    empty_v: Annotated[float, Meta(ge=2.5, le=15)]
+    full_v: Annotated[float, Meta(ge=2.5, le=20)]
+
+
+class Estimate(Section, frozen=True, kw_only=True):
+    gravity_time_s: Seconds
+    accel_trust_g: Annotated[float, Meta(ge=0.01, le=1)]
+    upright_deg: Angle
+    down_deg: Angle
+    down_s: Seconds
+    settled_deg: Angle
+    settled_s: Seconds
+    still_gyro_deg_s: Annotated[float, Meta(ge=0.5, le=20)]
+    still_accel_g: Annotated[float, Meta(ge=0.005, le=0.2)]
+    still_s: Seconds
+    align_max_deg: Angle
+    align_walk_s: Seconds
+    align_correct_s: Seconds
+    saturation_distrust_s: Seconds
+
+
+class Gait(Section, frozen=True, kw_only=True):
+    step_min_s: Seconds
+    step_max_s: Seconds
+    step_accel_m_s2: Annotated[float, Meta(ge=0.1, le=10)]
+    walking_steps: Count
+    body_motion_gyro_deg_s: Annotated[float, Meta(ge=0.01, le=10)]
+    body_motion_accel_g: Annotated[float, Meta(ge=0.0005, le=0.1)]
+    not_worn_s: Seconds
+
+
+class Fall(Section, frozen=True, kw_only=True):
+    ahn_accel_g: Annotated[float, Meta(ge=0.1, le=1)]
+    ahn_gyro_deg_s: Annotated[float, Meta(ge=1, le=500)]
+    ahn_angle_deg: Angle
+    impact_g: Annotated[float, Meta(ge=1.5, le=8)]
+    impact_upright_s: Seconds
+    impact_down_s: Seconds
+    torn_wire_s: Seconds
+
+
+class ObstacleConfig(Section, frozen=True, kw_only=True):
+    confirm_pings: Annotated[int, Meta(ge=1, le=3)]
+    gate_m: Metres
+    track_lost_s: Seconds
+    quiet_after_s: Seconds
+    closing_min_m_s: Annotated[float, Meta(ge=0.01, le=1)]
+    floor_tolerance: Annotated[float, Meta(ge=0.01, le=0.5)]
+    floor_hint_s: Seconds
+    stop_event_s: Seconds
+
+
+class Input(Section, frozen=True, kw_only=True):
+    period_ms: Annotated[float, Meta(ge=1, le=1000)]
+    silent_periods: Annotated[int, Meta(ge=2, le=100)]
+
+
+class Health(Section, frozen=True, kw_only=True):
+    imu: Input
+    echo: Input
+    stuck_s: Seconds
+    stuck_moving_counts: Count
+    saturated_s: Seconds
+    echo_stuck_pings: Count
+    button_stuck_s: Seconds
+    late_ticks: Count
+
+
+class Policy(Section, frozen=True, kw_only=True):
+    imminent_s: Seconds
+    recovered_s: Seconds
+    grace_s: Seconds
+    cancel_after_s: Seconds
+    cancel_press_s: Seconds
+    cancel_walk_s: Seconds
+    sos_hold_s: Seconds
+    clear_hold_s: Seconds
+    clear_twice_s: Seconds
+    short_press_s: Seconds
+    triple_press_s: Seconds
+    long_lie_s: Seconds
+    unguarded_walk_s: Seconds
+    wake_walk_s: Seconds
+    not_guarding_s: Seconds
+    repeat_command_s: Seconds
+
+
+class Sound(Section, frozen=True, kw_only=True):
+    """`on_off_ms` alternates on, off; `repeat_s`: 0 loops without pause, > 0 comes again while its reason stands, absent plays once."""
+
+    priority: Annotated[int, Meta(ge=0, le=100)]
+    on_off_ms: Annotated[tuple[Annotated[int, Meta(ge=10, le=10000)], ...], Meta(min_length=1, max_length=40)]
+    repeat_s: Annotated[float, Meta(ge=0, le=3600)] | None = None
+    meaning: Annotated[str, Meta(min_length=3, max_length=120)]
+
+    @property
+    def length_ns(self) -> int:
+        """Duration of one playing, ns."""
+        return sum(self.on_off_ms) * 1_000_000
+
+
+class Exercise(Section, frozen=True, kw_only=True):
+    label: str
+    obstacle: Literal["ttc", "near", "backward"]
+    caution_ttc_s: Seconds
+    stop_ttc_s: Seconds
+    near_m: Metres
+    fall_threshold: Unit
+    lying_s: Seconds | None = None  # absent: the soft-collapse net is off
+
+
+class Mqtt(Section, frozen=True, kw_only=True):
+    enabled: bool
+    host: str
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    protocol: Literal[5, 311]
+    root: Name
+    keepalive_s: Annotated[int, Meta(ge=5, le=120)]
+    state_s: Seconds
+    state_obstacle_s: Seconds
+    username: str
+    password_file: str
+    ca_file: str
+    cert_file: str
+    key_file: str
+    tls: bool
+
+
+class OutboxConfig(Section, frozen=True, kw_only=True):
+    repeat_s: Seconds
+    receipt_memory_s: Annotated[float, Meta(ge=60, le=2592000)]
+    expire_s: Annotated[float, Meta(ge=60, le=2592000)]
+    rows_max: Annotated[int, Meta(ge=100, le=1000000)]
+    backoff_first_s: Seconds
+    backoff_last_s: Seconds
+    refusals_max: Count
+    store_wait_ms: Annotated[int, Meta(ge=0, le=1000)]
+
+
+class Recorder(Section, frozen=True, kw_only=True):
+    enabled: bool
+    chunk_s: Annotated[float, Meta(ge=0.1, le=1)]
+    file_mb: Annotated[float, Meta(ge=0.1, le=1024)]
+    keep_days: Annotated[float, Meta(ge=0.01, le=365)]
+    keep_free_mb: Annotated[int, Meta(ge=10, le=100000)]
+    queue_s: Seconds
+
+
+class Watchdog(Section, frozen=True, kw_only=True):
+    worker_stall_s: Seconds
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """All of guardian.toml."""
+
+    device: Device
+    loop: Loop
+    imu: Imu
+    ranger: Ranger
+    button: Button
+    buzzer: Buzzer
+    supply: SupplyConfig
+    estimate: Estimate
+    gait: Gait
+    fall: Fall
+    obstacle: ObstacleConfig
+    health: Health
+    policy: Policy
+    exercises: dict[Name, Exercise]
+    sounds: dict[Name, Sound]
+    mqtt: Mqtt
+    outbox: OutboxConfig
+    recorder: Recorder
+    watchdog: Watchdog
+
+
+class Calibration(Section, frozen=True, kw_only=True):
+    """What `guardian calibrate` measured on this wearer's belt, kept beside the journal."""
+
+    up: tuple[float, float, float]  # unit vector of vertical in nominal body axes while standing upright
+    gyro_bias: tuple[float, float, float]  # rad/s
+    height_m: float  # of the ranger above the floor
+
+
+def load(local: Path | None = LOCAL, overrides: dict[str, Any] | None = None) -> Config:
+    """The shipped guardian.toml with `local` (skipped when absent) and then `overrides` (nested dicts) laid over it. Raises ConfigError."""
+    layers: list[tuple[str, dict[str, Any]]] = [(str(SHIPPED), _read(SHIPPED))]
+    if local is not None and local.exists():
+        layers.append((str(local), _read(local)))
+    if overrides:
+        layers.append(("the command line", overrides))
+    merged: dict[str, Any] = {}
+    for source, layer in layers:
+        merged = _laid_over(merged, layer)
+        try:
+            config = msgspec.convert(merged, Config)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{source}: {error}. See the comments in {SHIPPED} for each key's meaning and bounds.") from error
+        _check(config, source)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _laid_over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _check(config: Config, source: str) -> None:
+    """What no single key's bound can say."""
+    axes = [config.imu.forward, config.imu.left, config.imu.up]
+    if config.device.exercise not in config.exercises:
+        raise ConfigError(f"{source}: device.exercise = {config.device.exercise!r} is no row of [exercises]: {', '.join(config.exercises)}")
+    if determinant(axes) != 1:
+        raise ConfigError(f"{source}: imu.forward, left, up = {axes} are no right-handed set of axes: turn one sign or swap two")
+    pins = [config.ranger.trigger_pin, config.ranger.echo_pin, config.button.pin, config.buzzer.pin]
+    pins += [config.buzzer.vibration_pin] if config.buzzer.vibration_pin else []
+    if len(set(pins)) != len(pins):
+        raise ConfigError(
+            f"{source}: two parts share a GPIO pin: {pins} (ranger.trigger_pin, echo_pin, button.pin, buzzer.pin, vibration_pin)"
+        )
+    for name, exercise in config.exercises.items():
+        if exercise.stop_ttc_s >= exercise.caution_ttc_s:
+            raise ConfigError(f"{source}: exercises.{name}: stop_ttc_s must be below caution_ttc_s, or caution is never heard")
+    if config.estimate.upright_deg >= config.estimate.down_deg:
+        raise ConfigError(f"{source}: estimate.upright_deg must be below down_deg")
+
+
+def axis_row(axis: Axis) -> tuple[int, int, int]:
+    """A signed chip axis as a row of the mapping matrix: "-y" is (0, -1, 0)."""
+    sign = -1 if axis[0] == "-" else 1
+    x, y, z = (sign if axis[1] == name else 0 for name in "xyz")
+    return x, y, z
+
+
+def determinant(axes: list[Axis]) -> int:
+    """Determinant of the mapping (forward, left, up): 1 for a right-handed set."""
+    (a, b, c), (d, e, f), (g, h, i) = (axis_row(axis) for axis in axes)
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)

@@ -1,0 +1,1 @@
+"""IN: the real drivers; sensors.py asks each once a tick and makes the Frame."""

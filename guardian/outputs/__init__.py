@@ -1,0 +1,1 @@
+"""OUT: each output acts on a frame and its verdict; app.py chooses which."""
