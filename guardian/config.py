@@ -170,7 +170,8 @@ class Health(Section, frozen=True, kw_only=True):
     saturated_s: Seconds
     echo_stuck_pings: Count
     button_stuck_s: Seconds
-    late_ticks: Count
+    late_bucket_s: Seconds
+    late_leak: Unit
 
 
 class Policy(Section, frozen=True, kw_only=True):
@@ -190,6 +191,9 @@ class Policy(Section, frozen=True, kw_only=True):
     wake_walk_s: Seconds
     not_guarding_s: Seconds
     repeat_command_s: Seconds
+    fault_clear_s: Seconds
+    sound_patience_s: Seconds
+    sound_apart_s: Seconds
 
 
 class Sound(Section, frozen=True, kw_only=True):
@@ -342,6 +346,8 @@ def _check(config: Config, source: str) -> None:
             raise ConfigError(f"{source}: exercises.{name}: stop_ttc_s must be below caution_ttc_s, or caution is never heard")
     if config.estimate.upright_deg >= config.estimate.down_deg:
         raise ConfigError(f"{source}: estimate.upright_deg must be below down_deg")
+    if config.supply.empty_v >= config.supply.full_v:
+        raise ConfigError(f"{source}: supply.empty_v must be below full_v")
 
 
 def axis_row(axis: Axis) -> tuple[int, int, int]:
