@@ -178,6 +178,7 @@ class Policy(Section, frozen=True, kw_only=True):
     imminent_s: Seconds
     recovered_s: Seconds
     grace_s: Seconds
+    countdown_last_s: Seconds
     cancel_after_s: Seconds
     cancel_press_s: Seconds
     cancel_walk_s: Seconds

@@ -85,6 +85,7 @@ class Alarm(Struct, frozen=True, gc=False):
     id: str
     opened_by: str  # event_type
     t_ns: int  # when it opened, this boot's clock (0 when it was opened before a restart)
+    told: Event | None = None  # the last event of it that caregivers must not miss; told again, same id, after a restart
     acknowledged: bool = False
 
 
