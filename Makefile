@@ -1,0 +1,49 @@
+# guardian. Two commands to begin with: make demo, make test. They need python3 (3.11 or newer), python3-venv and make, nothing else.
+
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint check card evaluate latency install upgrade uninstall clean
+
+help:  ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(READY)  ## a 40-second story: backward walk, wall avoided, fall, the caregiver told through a real broker
+	@$(BIN)/guardian demo
+
+test: $(READY)  ## the tests; what is skipped is listed with its reason
+	$(BIN)/pytest -q -n $(JOBS)
+
+lint: $(READY)  ## ruff and mypy, both strict
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+card: $(READY)  ## write the card of sounds and gestures into hardware.md, from the tables
+	$(BIN)/guardian sounds --card --into hardware.md
+
+evaluate: $(READY)  ## SISFALL=folder: replay 26 people's falls and activities through the whole device, and score them
+	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make evaluate (see README.md, Evaluation)" >&2; exit 2; }
+	$(BIN)/python lab/evaluate.py "$(SISFALL)" --jobs $(JOBS) $(if $(SCORER),--scorer "$(SCORER)")
+
+latency: $(READY)  ## microseconds per tick by stage, CPU share, wake-up jitter
+	$(BIN)/python lab/latency.py
+
+install upgrade uninstall:  ## on a Raspberry Pi, as root: the service, its user, its folders
+	sh systemd/install.sh $@
+
+clean:  ## forget the environment and all caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last: an interrupted set-up is begun again.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "guardian needs Python 3.11 or newer; name one: make PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "python3-venv is missing: apt install python3-venv" >&2; exit 2; }
+	@echo "setting up $(VENV) (once, about a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@

@@ -1,0 +1,63 @@
+"""The card of sounds and gestures: one printable page of Markdown, made from the tables that the program plays by."""
+
+from guardian.config import Config, Sound
+
+BEGIN = "<!-- card of sounds and gestures: begin (make card) -->"
+END = "<!-- card of sounds and gestures: end -->"
+
+LONG_MS, SHORT_MS = 250, 100
+GROUPS = (  # priority from, heading
+    (96, "Falls: caregivers"),
+    (80, "Behind you: stop or slow down"),
+    (69, "Not watched"),
+    (52, "Something is wrong with the device"),
+    (0, "Marks"),
+)
+
+
+def rhythm(sound: Sound) -> str:
+    """A sound as it is heard: long, middle and short beeps with their gaps; longer gaps are wider."""
+    drawn = ""
+    for index, ms in enumerate(sound.on_off_ms):
+        if index % 2 == 0:
+            drawn += "━━━" if ms >= LONG_MS else "━" if ms >= SHORT_MS else "•"
+        else:
+            drawn += " " if ms < LONG_MS else "  " if ms < 600 else "    "
+    return drawn.rstrip()
+
+
+def how_often(sound: Sound) -> str:
+    """Once, without pause, or again after a pause."""
+    if sound.repeat_s is None:
+        return "once"
+    return "goes on" if sound.repeat_s == 0 else f"again every {sound.repeat_s:g} s"
+
+
+def gestures(config: Config) -> list[tuple[str, str]]:
+    """What the button does, with the times of [policy]."""
+    p = config.policy
+    return [
+        ("press briefly, while the device is off", "start: settling, then the guarding chirp"),
+        (f"press briefly (under {p.cancel_press_s:g} s), in the countdown", "I am all right: cancels the suspected fall"),
+        (f"hold {p.sos_hold_s:g} s", "SOS: calls caregivers at once, any time"),
+        (f"let go, then hold {p.clear_hold_s:g} s, standing", "clears an open alarm"),
+        (f"let go, then hold {p.sos_hold_s:g} s, on the floor", "SOS again"),
+        (f"three short presses within {p.triple_press_s:g} s", "off: take the belt off silently"),
+    ]
+
+
+def card(config: Config) -> str:
+    """The page. Markdown, ends with a newline."""
+    lines = ["## Card of sounds and gestures", "", "`━━━` long, `━` middle, `•` short beep.", ""]
+    by_urgency = sorted(config.sounds.values(), key=lambda sound: -sound.priority)
+    above = 101
+    for lowest, heading in GROUPS:
+        rows = [sound for sound in by_urgency if lowest <= sound.priority < above]
+        above = lowest
+        if rows:
+            lines += [f"### {heading}", "", "| you hear | | it means |", "|---|---|---|"]
+            lines += [f"| `{rhythm(sound)}` | {how_often(sound)} | {sound.meaning} |" for sound in rows]
+            lines.append("")
+    lines += ["### The button", "", "| do | it means |", "|---|---|"]
+    lines += [f"| {do} | {means} |" for do, means in gestures(config)]
+    return "\n".join([*lines, ""])
