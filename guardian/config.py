@@ -111,16 +111,21 @@ class SupplyConfig(Section, frozen=True, kw_only=True):
 
 class Estimate(Section, frozen=True, kw_only=True):
     gravity_time_s: Seconds
-    accel_trust_g: Annotated[float, Meta(ge=0.01, le=1)]
+    accel_trust_g: Annotated[float, Meta(ge=0.01, le=0.9)]
+    hole_s: Annotated[float, Meta(ge=0.02, le=0.2)]
+    level_s: Annotated[float, Meta(ge=0.05, le=5)]
+    level_agree_deg: Annotated[float, Meta(ge=5, le=80)]
     upright_deg: Angle
     down_deg: Angle
     down_s: Seconds
     settled_deg: Angle
     settled_s: Seconds
+    settled_lowpass_s: Seconds
     still_gyro_deg_s: Annotated[float, Meta(ge=0.5, le=20)]
     still_accel_g: Annotated[float, Meta(ge=0.005, le=0.2)]
     still_s: Seconds
-    align_max_deg: Angle
+    bias_gain: Unit
+    align_max_deg: Annotated[float, Meta(ge=1, le=80)]
     align_walk_s: Seconds
     align_correct_s: Seconds
     saturation_distrust_s: Seconds
