@@ -5,8 +5,8 @@ rows of TRANSITIONS are then read from top to bottom, and the first whose state 
 most one a tick. A row says in words when it applies, where it leads, and what is told. No row counts ticks, and timers
 run on through IMU faults: not upright stays not upright until it is seen upright.
 
-An alarm opens on entering DOWN or FALLEN and keeps the id of the event that opened it until it is cancelled or cleared; FALLEN is left only by a
-person: the wearer holding the button upright, or a caregiver's clear that names the alarm.
+An alarm opens on entering DOWN or FALLEN and keeps the id of the event that opened it until it is cancelled or cleared; FALLEN is left
+only by a person: the wearer holding the button upright, or a caregiver's clear that names the alarm.
 """
 
 from collections.abc import Callable

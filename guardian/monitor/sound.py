@@ -51,8 +51,8 @@ class SoundChoice:
         for name in happened:
             if name in self._priority:
                 m.once.append(Waiting(name, t_ns))
-        looping = []
-        reminding = []
+        looping: list[str] = []
+        reminding: list[str] = []
         for name in standing:
             pause_ns = self._pause_ns.get(name)
             if pause_ns is None:
