@@ -16,6 +16,8 @@ from smbus2 import I2cFunc, SMBus, i2c_msg
 
 from guardian.config import Config
 
+__all__ = ["Bus", "Clock", "Hardware", "I2cFunc", "MonotonicClock", "burst", "i2c_msg", "real"]  # smbus2's own words come from here
+
 I2C_TIMEOUT = 0x0702  # ioctl of linux/i2c-dev.h, in units of 10 ms; smbus2 has no wrapper for it
 
 
@@ -53,8 +55,9 @@ class Hardware:
 
 
 def burst(bus: Bus, address: int, register: int, length: int) -> bytes:
-    """Read `length` bytes from `register` in one transfer of any length (needs raw I2C: `I2cFunc.I2C in bus.funcs`).
+    """Read `length` bytes from `register` in one transfer of any length.
 
+    Needs raw I2C: `bus.funcs & I2cFunc.I2C` (an open SMBus's funcs is a plain int).
     One read message, and it is last: the Pi's i2c-bcm2835 refuses anything else with OSError 95.
     """
     write, read = i2c_msg.write(address, [register]), i2c_msg.read(address, length)
