@@ -49,9 +49,15 @@ def parser() -> argparse.ArgumentParser:
             epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_argument("--config", metavar="FILE", type=Path, default=None, help=f"laid over the shipped guardian.toml (default {LOCAL})")
         command.add_argument(
-            "--set", metavar="KEY=VALUE", action="append", default=[], help="one key of guardian.toml, e.g. mqtt.host=broker.local; may be repeated"
+            "--config", metavar="FILE", type=Path, default=None, help=f"laid over the shipped guardian.toml (default {LOCAL})"
+        )
+        command.add_argument(
+            "--set",
+            metavar="KEY=VALUE",
+            action="append",
+            default=[],
+            help="one key of guardian.toml, e.g. mqtt.host=broker.local; may be repeated",
         )
         return command
 
@@ -104,7 +110,9 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("--variant", metavar="NAME", help="a label for the output lines")
     replay.add_argument("--model", type=Path, metavar="FILE", help="weights of the fall model")
     replay.add_argument("--jsonl", action="store_true", help="JSON lines instead of a table")
-    replay.add_argument("--chip", metavar="NAME", choices=("lsm6dsox", "lsm6dso32", "mpu6050"), help="the simulated IMU (default: imu.chip)")
+    replay.add_argument(
+        "--chip", metavar="NAME", choices=("lsm6dsox", "lsm6dso32", "mpu6050"), help="the simulated IMU (default: imu.chip)"
+    )
     replay.add_argument("--trials", metavar="GLOB", default="*", help="only trials whose name matches (default all)")
 
     check = add(
@@ -123,7 +131,9 @@ def parser() -> argparse.ArgumentParser:
         "guardian calibrate --height-m 0.95       the ranger's height above the floor, measured with a tape",
         "guardian calibrate --height-m floor      lie the belt so that the ranger looks straight down at the floor: it measures",
     )
-    calibrate.add_argument("--height-m", metavar="METRES", help="height of the ranger above the floor while worn, or the word floor: measure it")
+    calibrate.add_argument(
+        "--height-m", metavar="METRES", help="height of the ranger above the floor while worn, or the word floor: measure it"
+    )
     calibrate.add_argument("--bench", action="store_true", help="on simulated hardware")
 
     sounds = add(

@@ -163,7 +163,8 @@ def _fall(result: Score, impact_s: float, alarm_s: float | None) -> bool:
 def table(result: Score) -> str:
     """One line an activity."""
     return "\n".join(
-        f"{name:14s} {tally.good:4d}/{tally.of:<4d} guarded {tally.guarded_s / tally.seconds:.2f}" for name, tally in sorted(result.rows.items())
+        f"{name:14s} {tally.good:4d}/{tally.of:<4d} guarded {tally.guarded_s / tally.seconds:.2f}"
+        for name, tally in sorted(result.rows.items())
     )
 
 
@@ -174,7 +175,9 @@ def read(trials: Path, times: Path, events: Iterable[Path], people: frozenset[st
         return not people or person(trial) in people
 
     with trials.open(encoding="utf-8") as listed:
-        durations = {(row["trial"], row.get("variant") or ""): float(row["duration_s"]) for row in csv.DictReader(listed) if wanted(row["trial"])}
+        durations = {
+            (row["trial"], row.get("variant") or ""): float(row["duration_s"]) for row in csv.DictReader(listed) if wanted(row["trial"])
+        }
     with times.open(encoding="utf-8") as listed:
         impacts = {row["trial"]: float(row["impact_s"]) for row in csv.DictReader(listed)}
     lines = (json.loads(line) for path in events for line in path.read_text(encoding="utf-8").splitlines())
