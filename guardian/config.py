@@ -142,9 +142,9 @@ class Gait(Section, frozen=True, kw_only=True):
 
 
 class Fall(Section, frozen=True, kw_only=True):
-    ahn_accel_g: Annotated[float, Meta(ge=0.1, le=1)]
+    ahn_accel_g: Annotated[float, Meta(ge=0.1, le=0.99)]
     ahn_gyro_deg_s: Annotated[float, Meta(ge=1, le=500)]
-    ahn_angle_deg: Angle
+    ahn_angle_deg: Annotated[float, Meta(ge=1, le=90)]
     impact_g: Annotated[float, Meta(ge=1.5, le=8)]
     impact_upright_s: Seconds
     impact_down_s: Seconds
@@ -241,17 +241,25 @@ class Mqtt(Section, frozen=True, kw_only=True):
     cert_file: str
     key_file: str
     tls: bool
+    inflight_max: Annotated[int, Meta(ge=1, le=100)]
+    clock_wait_s: Seconds
+    close_s: Annotated[float, Meta(ge=0.1, le=60)]
 
 
 class OutboxConfig(Section, frozen=True, kw_only=True):
     repeat_s: Seconds
     receipt_memory_s: Annotated[float, Meta(ge=60, le=2592000)]
     expire_s: Annotated[float, Meta(ge=60, le=2592000)]
-    rows_max: Annotated[int, Meta(ge=100, le=1000000)]
+    rows_max: Annotated[int, Meta(ge=100, le=100000)]
     backoff_first_s: Seconds
     backoff_last_s: Seconds
     refusals_max: Count
+    aside_retry_s: Seconds
     store_wait_ms: Annotated[int, Meta(ge=0, le=1000)]
+    store_stall_s: Seconds
+    store_retry_s: Seconds
+    damage_said_s: Seconds
+    journal_steps_s: Seconds
 
 
 class Recorder(Section, frozen=True, kw_only=True):
