@@ -25,6 +25,16 @@ Count = Annotated[int, Meta(ge=1, le=1000)]
 Axis = Literal["+x", "-x", "+y", "-y", "+z", "-z"]
 
 
+# chip -> (accelerometer m/s² per count, gyro rad/s per count) at the ranges the drivers set.
+# LSM6DSOX datasheet table 2: 0.488 mg at ±16 g (LSM6DSO32: 0.976 mg at ±32 g), 70 mdps at ±2000 dps; MPU-6050 product
+# specification 6.1, 6.2: 2048 counts/g at ±16 g, 16.4 counts/(deg/s) at ±2000 deg/s.
+CHIP_LSB: dict[str, tuple[float, float]] = {
+    "lsm6dsox": (0.488e-3 * 9.80665, 0.070 * math.pi / 180),
+    "lsm6dso32": (0.976e-3 * 9.80665, 0.070 * math.pi / 180),
+    "mpu6050": (9.80665 / 2048, math.pi / 180 / 16.4),
+}
+
+
 class ConfigError(ValueError):
     """guardian.toml says something that cannot be; the message names file, key, bound and remedy."""
 
