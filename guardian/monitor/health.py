@@ -7,7 +7,7 @@ is a datum, not a fault: the chip's FIFO keeps what was not read, so only stalen
 
 import math
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from guardian.config import CHIP_LSB, Config, ns
 from guardian.frame import Echo, Fault, Frame, ImuSample, Vector
@@ -44,8 +44,8 @@ class HealthMemory(Struct):
     stuck_high: int = 0
     accel: Vector = (0.0, 0.0, 0.0)
     gyro: Vector = (0.0, 0.0, 0.0)
-    accel_runs: list[Run | None] = [None, None, None]
-    gyro_runs: list[Run | None] = [None, None, None]
+    accel_runs: list[Run | None] = field(default_factory=lambda: [None, None, None])
+    gyro_runs: list[Run | None] = field(default_factory=lambda: [None, None, None])
     saturated_since_ns: int | None = None
     saturated_ns: int = 0
     scale: str = ""

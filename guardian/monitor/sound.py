@@ -1,10 +1,11 @@
 """Which one sound plays now.
 
 Theory of operation. Every tick names the reasons that stand (an alarm, an obstacle, a fault) and what just happened (a chirp, an
-acknowledgement). A standing reason with repeat_s = 0 loops while it stands; with repeat_s > 0 it is played, then again after that pause;
-what just happened is played once. Of all that wants to sound, the highest priority plays. What was cut short, or had to wait, comes back
-when it can, so nothing is lost behind a warning; what happened once is dropped when it has waited `patience`, since a late chirp
-would say something that is no longer so. Finite sounds are kept apart by a short silence, or two codes would read as one.
+acknowledgement). A standing reason with repeat_s = 0 loops while it stands; with repeat_s > 0 it is played, then again after that
+pause; what just happened is played once. Of all that wants to sound, the highest priority plays. What was cut short, or had to
+wait, comes back when it can, so nothing is lost behind a warning; what happened once is dropped when it has waited `patience`,
+since a late chirp would say something that is no longer so. Faults take turns, a new one first. Finite sounds are kept apart by a
+short silence, or two codes would read as one.
 """
 
 from collections.abc import Iterable
@@ -30,6 +31,7 @@ class SoundMemory(Struct):
     finite: bool = False  # it ends by itself
     quiet_until_ns: int = 0  # the silence after a finite sound
     due_ns: dict[str, int] = {}  # standing reasons that come again: when next
+    heard: list[str] = []  # those of them heard to their end at least once
     once: list[Waiting] = []
 
 
@@ -65,8 +67,11 @@ class SoundChoice:
         if m.once:
             m.once = [waiting for waiting in m.once if waiting.sound == m.playing or t_ns - waiting.asked_ns <= self._patience_ns]
         m.due_ns = {name: m.due_ns.get(name, t_ns) for name in reminding}
-        due = [name for name in reminding if m.due_ns[name] <= t_ns]
-        finite = due + [waiting.sound for waiting in m.once]
+        m.heard = [name for name in m.heard if name in m.due_ns]
+        finite = [waiting.sound for waiting in m.once]
+        reminder = self._reminder(t_ns)
+        if reminder is not None:
+            finite.append(reminder)
         if t_ns < m.quiet_until_ns:
             finite = []
         chosen: str | None = None
@@ -81,6 +86,19 @@ class SoundChoice:
             m.playing, m.since_ns, m.finite = chosen, t_ns, chosen is not None and chosen not in looping
         return None if chosen is None else Alert(chosen, m.since_ns)
 
+    def _reminder(self, t_ns: int) -> str | None:
+        """Of the standing reasons that are due: the one under way, then those not yet heard, most urgent first, then the longest due."""
+        m = self.memory
+        due = [name for name, due_ns in m.due_ns.items() if due_ns <= t_ns]
+        new = [name for name in due if name not in m.heard]
+        if new:
+            first = max(new, key=self._priority.__getitem__)
+            if m.playing not in due or self._priority[first] > self._priority[m.playing]:
+                return first
+        if m.playing in due:
+            return m.playing
+        return min(due, key=lambda name: (m.due_ns[name], -self._priority[name]), default=None)
+
     def _finish(self, t_ns: int) -> None:
         """Take note that a finite sound has been heard to its end."""
         m = self.memory
@@ -88,6 +106,8 @@ class SoundChoice:
             return
         if m.playing in m.due_ns:
             m.due_ns[m.playing] = t_ns + self._pause_ns[m.playing]
+            if m.playing not in m.heard:
+                m.heard.append(m.playing)
         for index, waiting in enumerate(m.once):
             if waiting.sound == m.playing:
                 del m.once[index]

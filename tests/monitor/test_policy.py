@@ -1,0 +1,563 @@
+"""The state table, told as lives."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardian import contract
+from guardian.config import Config, load
+from guardian.frame import Command, Fault
+from guardian.monitor.obstacle import Behind
+from guardian.monitor.policy import ALARM, TRANSITIONS
+from guardian.verdict import Event, Gap, Obstacle, Posture, Resume, Session, State
+from tests.monitor.life import Life, guarded, resumed
+
+CONFIG = load(local=None)
+
+
+def test_power_on_is_heard_and_standing_upright_begins_a_session_with_a_chirp(config: Config) -> None:
+    life = Life(config)
+    life.live(3)
+    assert life.told == ["session_started"]
+    assert life.heard() == ["self_test", "guarding"]
+    assert life.verdicts[-1].session is not None
+
+
+def test_no_chirp_while_lying_when_switched_on(config: Config) -> None:
+    life = Life(config)
+    life.posture = Posture.DOWN
+    life.live(30)
+    assert life.state is State.SETTLING
+    assert "guarding" not in life.heard()
+
+
+def test_fall_caught_before_the_impact_counts_down_and_calls(config: Config) -> None:
+    life = guarded(config)
+    life.tick(firing=True)
+    assert life.state is State.IMMINENT
+    life.tick(impact=True)
+    life.posture = Posture.DOWN
+    life.live(0.1)
+    assert life.state is State.DOWN
+    life.live(19.8)
+    assert life.state is State.DOWN
+    life.live(0.3)
+    assert life.state is State.FALLEN
+    assert life.told == ["session_started", "imminent_fall", "fall_suspected", "fall"]
+    assert life.heard()[2:] == ["imminent", "countdown", "countdown_last", "fall"]
+    suspected = next(event for event in life.events if event.event_type == "fall_suspected")
+    assert life.verdicts[-1].alarm is not None
+    assert life.verdicts[-1].alarm.id == suspected.id, "the alarm keeps the id of the event that opened it"
+
+
+def test_fall_that_the_model_misses_is_caught_by_the_impact(config: Config) -> None:
+    life = guarded(config)
+    life.fall()
+    assert life.state is State.DOWN
+    assert life.events[-1].evidence["impact_g"] == 4.0
+
+
+def test_impact_while_staying_upright_is_no_fall(config: Config) -> None:
+    life = guarded(config)
+    life.tick(impact=True)
+    life.live(3.5)
+    life.posture = Posture.DOWN  # lies down later, of free will
+    life.live(5)
+    assert life.state is State.GUARDING
+
+
+def test_soft_collapse_is_noticed_after_lying_s(config: Config) -> None:
+    life = guarded(config)
+    life.posture = Posture.DOWN
+    life.live(9.9)
+    assert life.state is State.GUARDING
+    life.live(0.2)
+    assert life.state is State.DOWN
+
+
+def test_lying_down_in_everyday_wear_is_no_alarm() -> None:
+    life = guarded(load(local=None, overrides={"device": {"exercise": "everyday"}}))
+    life.posture = Posture.DOWN
+    life.live(60)
+    assert life.state is State.GUARDING
+
+
+def test_lying_timer_runs_on_through_an_imu_fault(config: Config) -> None:
+    life = guarded(config)
+    life.posture = Posture.DOWN
+    life.live(6)
+    life.imu_ok = False
+    life.live(4.2)
+    assert life.state is State.DOWN
+
+
+def test_wire_torn_in_the_fall_is_evidence(config: Config) -> None:
+    life = guarded(config)
+    life.tick(impact=True)
+    life.live(1)
+    life.imu_ok = False
+    life.live(0.1)
+    assert life.state is State.DOWN
+
+
+def test_imu_fault_without_impact_stops_guarding_aloud(config: Config) -> None:
+    life = guarded(config)
+    life.imu_ok = False
+    life.live(3)
+    assert life.state is State.SETTLING
+    assert "not_guarding" in life.told
+    assert {"not_guarding", "imu_silent"} <= set(life.heard())
+    life.imu_ok = True
+    life.live(3)
+    assert life.state is State.GUARDING
+    assert life.told[-2:] == ["guarding", "fault_cleared"] or "guarding" in life.told
+    assert life.told.count("session_started") == 1
+
+
+def test_not_settling_for_ten_seconds_within_a_session_is_told_once(config: Config) -> None:
+    life = guarded(config)
+    life.imu_ok = False
+    life.live(0.1)
+    life.imu_ok, life.settled = True, False
+    life.live(30)
+    assert life.told.count("not_guarding") == 1
+
+
+def test_stumble_recovered_is_a_near_fall(config: Config) -> None:
+    life = guarded(config)
+    life.walking = True
+    life.tick(firing=True)
+    life.live(0.9)
+    assert life.state is State.IMMINENT
+    life.live(0.3)
+    assert life.state is State.GUARDING
+    assert life.told[-1] == "near_fall"
+
+
+def test_imminent_fall_that_does_not_come_ends_after_three_seconds(config: Config) -> None:
+    life = guarded(config)
+    life.tick(firing=True)
+    life.live(2.9)
+    assert life.state is State.IMMINENT
+    life.live(0.2)
+    assert life.state is State.GUARDING
+
+
+def test_impact_and_no_walking_after_imminent_is_down_even_sitting_up(config: Config) -> None:
+    life = guarded(config)
+    life.tick(firing=True)
+    life.tick(impact=True)
+    life.live(3.1)
+    assert life.state is State.DOWN
+
+
+def test_imu_lost_while_imminent_is_down(config: Config) -> None:
+    life = guarded(config)
+    life.tick(firing=True)
+    life.imu_ok = False
+    life.live(0.1)
+    assert life.state is State.DOWN
+
+
+def test_short_press_cancels_the_countdown_only_two_seconds_after_it_began(config: Config) -> None:
+    life = guarded(config)
+    life.fall()
+    life.press(0.3)
+    assert life.state is State.DOWN, "begun in the fall itself"
+    life.live(2)
+    life.press(0.3)
+    assert life.state is State.GUARDING
+    assert life.told[-1] == "cancelled"
+    assert "cancelled" in life.heard()
+
+
+def test_long_press_does_not_cancel_and_lying_on_the_button_calls(config: Config) -> None:
+    life = guarded(config)
+    life.fall()
+    life.live(2.5)
+    life.press(1.5)
+    assert life.state is State.DOWN
+    life.button = True
+    life.live(2.1)
+    assert life.state is State.FALLEN
+
+
+def test_walking_away_upright_cancels(config: Config) -> None:
+    life = guarded(config)
+    life.fall()
+    life.posture, life.walking = Posture.UPRIGHT, True
+    life.live(2.9)
+    assert life.state is State.DOWN
+    life.live(0.3)
+    assert life.state is State.GUARDING
+
+
+def test_after_a_cancel_lying_alarms_again_only_once_upright(config: Config) -> None:
+    life = guarded(config)
+    life.fall()
+    life.live(2.5)
+    life.press(0.3)
+    life.live(30)
+    assert life.state is State.GUARDING
+    life.posture = Posture.UPRIGHT
+    life.live(1)
+    life.posture = Posture.DOWN
+    life.live(10.2)
+    assert life.state is State.DOWN
+
+
+@pytest.mark.parametrize("state", ["OFF", "SETTLING", "GUARDING", "IMMINENT", "DOWN"])
+def test_two_second_hold_calls_for_help_from_every_state(config: Config, state: str) -> None:
+    life = guarded(config)
+    match state:
+        case "OFF":
+            for _ in range(3):
+                life.press()
+        case "SETTLING":
+            life.imu_ok = False
+            life.live(0.1)
+        case "IMMINENT":
+            life.tick(firing=True)
+        case "DOWN":
+            life.fall()
+    assert life.state == state
+    life.button = True
+    life.live(1.9)
+    assert life.state is not State.FALLEN
+    life.live(0.2)
+    assert life.state is State.FALLEN
+    assert life.told[-1] == "sos"
+    life.live(7)
+    life.button = False
+    life.live(1)
+    assert life.state is State.FALLEN, "the hold that called does not also clear"
+
+
+def test_wearer_clears_by_a_five_second_hold_upright(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    life.posture = Posture.UPRIGHT
+    life.live(2)
+    life.press(4.8)
+    assert life.state is State.FALLEN
+    life.press(5.2)
+    assert life.state in (State.SETTLING, State.GUARDING)
+    assert "cleared" in life.told
+    assert life.verdicts[-1].alarm is None
+
+
+def test_hold_lying_down_calls_again_and_never_clears(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    life.press(6)
+    assert life.state is State.FALLEN
+    assert life.told[-1] == "sos"
+
+
+def test_stuck_button_never_clears(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    life.posture = Posture.UPRIGHT
+    life.press(11)
+    assert life.state is State.FALLEN
+
+
+def test_with_posture_unknown_two_long_holds_clear(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    life.imu_ok = False
+    life.press(5.2, 1)
+    assert life.state is State.FALLEN
+    life.press(5.2, 0.1)
+    assert life.state is State.SETTLING
+
+
+def test_two_long_holds_too_far_apart_do_not_clear(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    life.imu_ok = False
+    life.press(5.2, 31)
+    life.press(5.2, 0.1)
+    assert life.state is State.FALLEN
+
+
+def test_long_lie_is_told_every_ten_minutes(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    life.live(1250)
+    assert life.told.count("long_lie") == 2
+
+
+def test_fallen_with_a_dead_imu_is_a_long_lie_too(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    life.imu_ok = False
+    life.live(650)
+    assert life.told.count("long_lie") == 1
+
+
+def _command(cmd: str, alarm_id: str | None = None, value: str | None = None) -> Command:
+    return Command(cmd, f"c-{cmd}", alarm_id, value)
+
+
+def test_caregiver_acknowledges_the_sound_grows_quieter_and_stays(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    alarm = life.verdicts[-1].alarm
+    assert alarm is not None
+    begun = len(life.verdicts)
+    life.tick(commands=[_command("ack", alarm.id)])
+    life.live(60)
+    assert life.told[-1] == "acknowledged"
+    assert life.heard(begun)[:2] == ["acknowledged", "fall_acknowledged"]
+    assert all(verdict.alert for verdict in life.verdicts[begun + 200 :])
+    life.press(2.5)
+    assert life.told[-1] == "sos"
+    assert life.verdicts[-1].alert is not None
+    assert life.verdicts[-1].alert.sound == "fall", "asking again is heard again"
+
+
+@pytest.mark.parametrize("named", [None, "inst-1-999"])
+def test_clear_that_does_not_name_the_open_alarm_is_ignored(config: Config, named: str | None) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    life.tick(commands=[_command("clear", named), _command("ack", named)])
+    assert life.state is State.FALLEN
+    assert life.told[-1] == "fall"
+
+
+def test_caregivers_clear_naming_the_alarm_ends_it(config: Config) -> None:
+    life = guarded(config)
+    life.fall()
+    alarm = life.verdicts[-1].alarm
+    assert alarm is not None
+    life.tick(commands=[_command("clear", alarm.id)])
+    assert life.state is State.SETTLING
+    life.live(30)
+    assert life.state is State.SETTLING, "still down: neither guarded, nor the same fall again"
+    assert "not_guarding" in life.told
+
+
+def test_belt_on_the_table_is_not_worn_after_a_minute_and_walking_wakes_it(config: Config) -> None:
+    life = guarded(config)
+    life.moving = False
+    life.live(59.9)
+    assert life.state is State.GUARDING
+    life.live(0.2)
+    assert life.state is State.OFF
+    assert life.told[-2:] == ["not_worn", "session_ended"]
+    life.moving = life.walking = True
+    life.live(3.2)
+    assert life.state in (State.SETTLING, State.GUARDING)
+
+
+def test_three_short_presses_switch_off_and_one_switches_on(config: Config) -> None:
+    life = guarded(config)
+    for _ in range(3):
+        life.press()
+    assert life.state is State.OFF
+    assert life.events[-1].evidence["reason"] == "three_presses"
+    life.live(60)
+    assert life.heard()[-1] == "session_ended"
+    life.press()
+    life.live(1)
+    assert life.state is State.GUARDING
+
+
+def test_slow_presses_do_not_switch_off(config: Config) -> None:
+    life = guarded(config)
+    for _ in range(5):
+        life.press(0.2, 1.2)
+    assert life.state is State.GUARDING
+
+
+def test_walking_unguarded_is_heard(config: Config) -> None:
+    life = guarded(config)
+    for _ in range(3):
+        life.press()
+    life.walking = True
+    begun = len(life.verdicts)
+    life.live(9)
+    assert "unguarded" not in life.heard(begun)
+    life.live(2)
+    assert "unguarded" in life.heard(begun)
+    assert life.state is State.OFF
+
+
+def test_nothing_but_sos_is_armed_while_off(config: Config) -> None:
+    life = guarded(config)
+    for _ in range(3):
+        life.press()
+    life.live(5)
+    told = len(life.told)
+    life.behind = Behind(obstacle=Obstacle.STOP, gap=Gap(0.4, 0.5, 0.8, 0), near=True, straighten_up=False, sounding=True)
+    begun = len(life.verdicts)
+    life.tick(firing=True)
+    life.fall()
+    life.live(30)
+    assert life.state is State.OFF
+    assert len(life.told) == told
+    assert life.heard(begun) == []
+
+
+def test_power_off_in_a_session_ends_it_and_says_why(config: Config) -> None:
+    life = guarded(config)
+    verdict = life.tick(commands=[Command("power_off", "signal")])
+    assert verdict.powering_off
+    assert life.events[-1].event_type == "session_ended"
+    assert life.events[-1].evidence["reason"] == "power_off"
+    assert life.state is State.OFF
+
+
+def test_power_off_while_fallen_keeps_the_alarm(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    verdict = life.tick(commands=[Command("power_off", "signal")])
+    assert verdict.powering_off
+    assert verdict.state is State.FALLEN
+    assert verdict.alarm is not None
+
+
+@pytest.mark.parametrize("state", ALARM)
+def test_restart_with_an_open_alarm_sounds_again_and_tells_again_under_the_same_id(config: Config, state: State) -> None:
+    told = Event("inst-1-9", 9, "fall", 55, "walk")
+    life = resumed(config, state, told)
+    life.live(3)
+    assert life.state is state
+    assert life.events == [told]
+    assert life.verdicts[-1].alert is not None
+    assert life.verdicts[-1].alert.sound in ("fall", "countdown")
+    assert life.verdicts[-1].alarm is not None
+    assert life.verdicts[-1].alarm.id == "inst-1-7"
+
+
+def test_restart_within_a_session_goes_on_with_it_and_keeps_its_steps(config: Config) -> None:
+    life = Life(config, Resume("inst", 2, session=Session("inst-1-1", "walk", 99, 40)))
+    life.live(3)
+    assert life.told == ["guarding"]
+    life.steps = 5
+    life.live(0.1)
+    session = life.verdicts[-1].session
+    assert session is not None
+    assert session.steps == 45
+
+
+def test_steps_are_counted_from_the_sessions_start(config: Config) -> None:
+    life = Life(config)
+    life.posture, life.steps = Posture.LEANING, 7
+    life.live(1)
+    life.posture = Posture.UPRIGHT
+    life.live(1)
+    life.steps = 10
+    life.live(0.1)
+    session = life.verdicts[-1].session
+    assert session is not None
+    assert session.steps == 3
+
+
+def test_exercise_command_names_a_row_or_is_ignored(config: Config) -> None:
+    life = guarded(config)
+    life.tick(commands=[_command("exercise", value="stairs"), _command("exercise", value="dancing")])
+    assert life.verdicts[-1].exercise == "stairs"
+    assert life.told[-1] == "exercise_changed"
+    life.lie_until_fallen()
+    life.tick(commands=[_command("exercise", value="walk")])
+    assert life.verdicts[-1].exercise == "stairs", "not in an alarm"
+
+
+def test_locate_and_test_are_heard(config: Config) -> None:
+    life = guarded(config)
+    begun = len(life.verdicts)
+    life.tick(commands=[_command("locate"), _command("test")])
+    life.live(5)
+    assert life.heard(begun) == ["locate", "test"]
+    assert life.told[-1] == "test"
+
+
+def test_stop_publishes_one_obstacle_event_in_ten_seconds(config: Config) -> None:
+    life = guarded(config)
+    stop = Behind(obstacle=Obstacle.STOP, gap=Gap(0.6, 0.5, 1.2, 0), near=False, straighten_up=False, sounding=True)
+    clear = life.behind
+    for _ in range(12):
+        life.behind = stop
+        life.live(0.5)
+        life.behind = clear
+        life.live(0.5)
+    assert life.told.count("obstacle") == 2
+
+
+def test_each_fault_is_told_once_and_once_when_it_is_gone(config: Config) -> None:
+    life = guarded(config)
+    for _ in range(5):  # a fault that flickers was never gone
+        life.faults = (Fault("link_down", "no broker"),)
+        life.live(1)
+        life.faults = ()
+        life.live(1)
+    life.live(3)
+    assert life.told.count("fault") == 1
+    assert life.told.count("fault_cleared") == 1
+
+
+@pytest.mark.parametrize("name", contract.FAULTS)
+def test_every_fault_is_heard_within_half_a_second_while_guarding(config: Config, name: str) -> None:
+    life = guarded(config)
+    life.live(5)
+    life.faults = (Fault(name),)
+    begun = len(life.verdicts)
+    life.live(0.5)
+    assert name in life.heard(begun)
+    assert life.verdicts[-1].faults == (name,)
+
+
+def test_several_faults_are_all_heard_in_turn(config: Config) -> None:
+    life = guarded(config)
+    life.faults = tuple(Fault(name) for name in contract.FAULTS)
+    begun = len(life.verdicts)
+    life.live(120)
+    assert set(contract.FAULTS) <= set(life.heard(begun))
+
+
+def test_every_state_has_a_row_and_every_told_event_a_severity() -> None:
+    assert {state for row in TRANSITIONS for state in row.states} == set(State)
+    for row in TRANSITIONS:
+        assert not row.event or row.event in contract.EVENTS, row.when
+        assert not row.sound or row.sound in CONFIG.sounds, row.when
+        assert row.states, row.when
+    assert len({row.when for row in TRANSITIONS}) >= len(TRANSITIONS) - 2, "a row says when in words of its own"
+
+
+def test_only_a_person_leaves_fallen() -> None:
+    leaving = [row for row in TRANSITIONS if State.FALLEN in row.states and row.to not in (None, State.FALLEN)]
+    assert len(leaving) == 3
+    assert all(row.event == "cleared" for row in leaving)
+
+
+happening = st.fixed_dictionaries({
+    "posture": st.sampled_from(Posture), "settled": st.booleans(), "walking": st.booleans(), "moving": st.booleans(),
+    "imu_ok": st.booleans(),    "button": st.booleans(), "impact": st.booleans(), "firing": st.booleans(), "ticks": st.integers(1, 2500),
+    "command": st.sampled_from(["", "ack", "clear", "exercise", "locate", "test", "power_off"]),
+    "named": st.booleans(), "fault": st.sampled_from(["", *contract.FAULTS]),
+})  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(happening, max_size=12))
+def test_whatever_happens_nothing_raises_and_an_open_alarm_is_never_silent(what: list[dict]) -> None:  # type: ignore[type-arg]
+    life = Life(CONFIG)
+    for now in what:
+        for key in ("posture", "settled", "walking", "moving", "imu_ok", "button"):
+            setattr(life, key, now[key])
+        life.faults = (Fault(now["fault"]),) if now["fault"] else ()
+        alarm = life.verdicts[-1].alarm if life.verdicts else None
+        commands = [Command(now["command"], "c", alarm.id if alarm and now["named"] else None, "walk")] if now["command"] else []
+        life.tick(impact=now["impact"], firing=now["firing"], commands=commands)
+        for _ in range(now["ticks"]):
+            life.tick()
+    for verdict in life.verdicts:
+        assert (verdict.state in ALARM) == (verdict.alarm is not None)
+        if verdict.state in ALARM:
+            assert verdict.alert is not None
+        for event in verdict.events:
+            assert event.event_type in contract.EVENTS
+    ids = [event.id for event in life.events]
+    assert len(set(ids)) == len(ids)
