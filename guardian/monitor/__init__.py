@@ -34,7 +34,7 @@ class Monitor:
         exercise = self.policy.exercise
         signs: FallSigns | None = None
         for sample in frame.imu:
-            self._pose = pose = self.attitude.step(sample)
+            self._pose = pose = self.attitude.step(sample, self._stride.walking)
             self._stride = self.gait.step(pose)
             seen = self.fall.step(pose, exercise)
             signs = seen if signs is None else signs.merged(seen)

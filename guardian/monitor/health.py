@@ -14,6 +14,7 @@ from guardian.frame import Echo, Fault, Frame, ImuSample, Vector
 
 IMU_FAULTS = ("imu_silent", "imu_stuck", "imu_scale", "imu_saturated", "bus_hung")
 ECHO_FAULTS = ("echo_silent", "echo_stuck_high", "echo_stuck_low")
+JUDGED_HERE = frozenset({*IMU_FAULTS, *ECHO_FAULTS, "supply_low"})
 
 
 class Condition(Struct, frozen=True, gc=False):
@@ -109,7 +110,9 @@ class Health:
         elif m.pressed_since_ns is None:
             m.pressed_since_ns = frame.t_ns
         faults = self._faults(frame)
-        names = [fault.name for fault in faults]
+        if not faults:
+            return Condition(True, True, (), m.charge)
+        names = {fault.name for fault in faults}
         return Condition(
             imu_ok=not any(name in names for name in IMU_FAULTS),
             echo_ok=not any(name in names for name in ECHO_FAULTS),
@@ -145,7 +148,10 @@ class Health:
 
     def _frozen(self, runs: list[Run | None], moving: float) -> bool:
         newest_ns = self.memory.newest_ns
-        return any(run is not None and newest_ns - run.since_ns >= self._stuck_ns and run.moved > moving for run in runs)
+        for run in runs:
+            if run is not None and newest_ns - run.since_ns >= self._stuck_ns and run.moved > moving:
+                return True
+        return False
 
     def _count(self, echo: Echo) -> None:
         m = self.memory
@@ -167,9 +173,8 @@ class Health:
         m = self.memory
         standing: list[Fault] = []
         told = {fault.name: fault for fault in frame.faults}
-        imu_told = next((told[name] for name in ("bus_hung", "imu_silent") if name in told), None)
         if m.imu_age_ns > self._imu_silent_ns:
-            standing.append(imu_told or Fault("imu_silent", "no sample"))
+            standing.append(told.get("bus_hung") or told.get("imu_silent") or Fault("imu_silent", "no sample"))
         else:
             if self._frozen(m.accel_runs, self._accel_moving) or self._frozen(m.gyro_runs, self._gyro_moving):
                 standing.append(Fault("imu_stuck", "one axis does not change while another moves"))
@@ -190,6 +195,5 @@ class Health:
         low = m.charge is not None and m.charge < self._low_charge
         if m.undervoltage or low:
             standing.append(Fault("supply_low", "undervoltage" if m.undervoltage else "charge"))
-        judged_here = {*IMU_FAULTS, *ECHO_FAULTS, "supply_low"}
-        standing.extend(fault for fault in frame.faults if fault.name not in judged_here)
+        standing.extend(fault for fault in frame.faults if fault.name not in JUDGED_HERE)
         return tuple(standing)
