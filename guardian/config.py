@@ -121,10 +121,10 @@ class SupplyConfig(Section, frozen=True, kw_only=True):
 
 class Estimate(Section, frozen=True, kw_only=True):
     gravity_time_s: Seconds
-    accel_trust_g: Annotated[float, Meta(ge=0.01, le=0.9)]
+    accel_most_g: Annotated[float, Meta(ge=1, le=16)]
     hole_s: Annotated[float, Meta(ge=0.02, le=0.2)]
     level_s: Annotated[float, Meta(ge=0.05, le=5)]
-    level_agree_deg: Annotated[float, Meta(ge=5, le=80)]
+    level_g: Annotated[float, Meta(ge=0.05, le=0.3)]
     upright_deg: Angle
     down_deg: Angle
     down_s: Seconds
@@ -144,8 +144,18 @@ class Estimate(Section, frozen=True, kw_only=True):
 class Gait(Section, frozen=True, kw_only=True):
     step_min_s: Seconds
     step_max_s: Seconds
-    step_accel_m_s2: Annotated[float, Meta(ge=0.1, le=10)]
-    walking_steps: Count
+    step_lowpass_s: Seconds
+    step_highpass_s: Seconds
+    step_accel_m_s2: Annotated[float, Meta(ge=0.02, le=5)]
+    step_share: Annotated[float, Meta(ge=0.05, le=0.9)]
+    step_memory_s: Seconds
+    step_ratio: Annotated[float, Meta(ge=1.1, le=5)]
+    walking_steps: Annotated[int, Meta(ge=2, le=5)]
+    direction_s: Seconds
+    direction_sure: Annotated[float, Meta(ge=0.05, le=0.95)]
+    walk_swing_m_s2: Annotated[float, Meta(ge=1, le=20)]
+    run_swing_m_s2: Annotated[float, Meta(ge=1, le=20)]
+    body_motion_s: Annotated[float, Meta(ge=1, le=10)]
     body_motion_gyro_deg_s: Annotated[float, Meta(ge=0.01, le=10)]
     body_motion_accel_g: Annotated[float, Meta(ge=0.0005, le=0.1)]
     not_worn_s: Seconds
@@ -278,7 +288,9 @@ class Recorder(Section, frozen=True, kw_only=True):
     file_mb: Annotated[float, Meta(ge=0.1, le=1024)]
     keep_days: Annotated[float, Meta(ge=0.01, le=365)]
     keep_free_mb: Annotated[int, Meta(ge=10, le=100000)]
-    queue_s: Seconds
+    queue_s: Annotated[float, Meta(ge=2, le=60)]
+    snapshot_s: Seconds
+    retry_s: Seconds
 
 
 class Watchdog(Section, frozen=True, kw_only=True):
