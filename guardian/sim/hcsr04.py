@@ -59,6 +59,12 @@ class HcSr04:
     def plug(self) -> None:
         """The wires are on again; the part starts idle, with whatever ails it."""
         self._plugged = True
+        self.restart()
+
+    def restart(self) -> None:
+        """Its supply went off and on."""
+        if not self._plugged:
+            return
         self._life += 1
         self._busy_until_ns = 0
         self._triggered_ns = None
@@ -73,8 +79,7 @@ class HcSr04:
     def heal(self) -> None:
         """The echo output works again."""
         self._stuck = None
-        if self._plugged:
-            self.plug()
+        self.restart()
 
     def _on_trigger(self, t_ns: int, on: bool) -> None:
         if on:

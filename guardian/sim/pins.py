@@ -136,3 +136,9 @@ class SimPins(MockFactory):
         self.pins.clear()
         self._reservations.clear()
         self.delivering, self.callback_error = True, None
+
+    def power_off(self) -> None:
+        """The program is gone, and every output is off."""
+        self.abandon()
+        for line in self._lines.values():
+            line.put(False)
