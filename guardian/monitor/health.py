@@ -148,10 +148,7 @@ class Health:
 
     def _frozen(self, runs: list[Run | None], moving: float) -> bool:
         newest_ns = self.memory.newest_ns
-        for run in runs:
-            if run is not None and newest_ns - run.since_ns >= self._stuck_ns and run.moved > moving:
-                return True
-        return False
+        return any(run is not None and newest_ns - run.since_ns >= self._stuck_ns and run.moved > moving for run in runs)
 
     def _count(self, echo: Echo) -> None:
         m = self.memory
