@@ -78,6 +78,7 @@ class Imu(Section, frozen=True, kw_only=True):
     reset_timeout_ms: Annotated[int, Meta(ge=10, le=1000)]
     retry_first_ms: Annotated[int, Meta(ge=10, le=1000)]
     retry_last_ms: Annotated[int, Meta(ge=10, le=10000)]
+    verify_s: Annotated[float, Meta(ge=0.1, le=60)]
     rest_g_min: Annotated[float, Meta(ge=0.5, le=1)]
     rest_g_max: Annotated[float, Meta(ge=1, le=2)]
     rest_gyro_deg_s: Annotated[float, Meta(ge=1, le=50)]
@@ -173,12 +174,21 @@ class Fall(Section, frozen=True, kw_only=True):
 
 class ObstacleConfig(Section, frozen=True, kw_only=True):
     confirm_pings: Annotated[int, Meta(ge=1, le=3)]
-    gate_m: Metres
+    gate_m: Annotated[float, Meta(ge=0.02, le=0.5)]
+    gate_m_s: Annotated[float, Meta(ge=0.5, le=5)]
+    coast_periods: Annotated[float, Meta(ge=1.1, le=5)]
     track_lost_s: Seconds
-    quiet_after_s: Seconds
+    touch_m: Annotated[float, Meta(ge=0, le=0.2)]
+    speed_window_s: Annotated[float, Meta(ge=0.3, le=2)]
+    speed_pings: Annotated[int, Meta(ge=3, le=10)]
     closing_min_m_s: Annotated[float, Meta(ge=0.01, le=1)]
+    release: Annotated[float, Meta(ge=1, le=2)]
+    near_release_m: Annotated[float, Meta(ge=0, le=0.2)]
+    quiet_after_s: Seconds
     floor_tolerance: Annotated[float, Meta(ge=0.01, le=0.5)]
+    floor_closing_m_s: Annotated[float, Meta(ge=0.05, le=2)]
     floor_hint_s: Seconds
+    floor_hint_m_s: Annotated[float, Meta(ge=0, le=3)]
     stop_event_s: Seconds
 
 
