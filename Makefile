@@ -27,10 +27,10 @@ card: $(READY)  ## write the card of sounds and gestures into hardware.md, from 
 
 evaluate: $(READY)  ## SISFALL=folder: replay 26 people's falls and activities through the whole device, and score them
 	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make evaluate (see README.md, Evaluation)" >&2; exit 2; }
-	$(BIN)/python lab/evaluate.py "$(SISFALL)" --jobs $(JOBS) $(if $(SCORER),--scorer "$(SCORER)")
+	$(BIN)/python -m lab.evaluate "$(SISFALL)" --jobs $(JOBS) $(if $(SCORER),--scorer "$(SCORER)")
 
 latency: $(READY)  ## microseconds per tick by stage, CPU share, wake-up jitter
-	$(BIN)/python lab/latency.py
+	$(BIN)/python -m lab.latency
 
 install upgrade uninstall:  ## on a Raspberry Pi, as root: the service, its user, its folders
 	sh systemd/install.sh $@

@@ -1,6 +1,7 @@
 """The command line: `guardian COMMAND`. Parsing only; each command is a file of guardian/commands, imported when it is asked for.
 
-Exit codes: 0 it went well, 1 it ran and the answer is bad (a check failed, a replay differs), 2 it could not run (configuration, input, wiring).
+Exit codes: 0 it went well; 1 it ran and the answer is bad (a check failed, a replay differs); 2 it could not run (configuration, input,
+wiring): the message alone, no traceback.
 """
 
 import argparse

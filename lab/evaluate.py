@@ -1,10 +1,10 @@
 """Real falls through the whole device: SisFall's recordings through `guardian replay --imu`, and scored.
 
-usage: SISFALL=/path/to/sisfall make evaluate        (or: python lab/evaluate.py /path/to/sisfall)
+usage: SISFALL=/path/to/sisfall make evaluate        (or: python -m lab.evaluate /path/to/sisfall)
 
-Each person's trials are converted to body axes and SI units, into a temporary folder, and played through simulated chip, driver and monitor
-in processes of their own. Backward walking is nearly forward walking reversed in time, so D01-D06 are played reversed too (samples reversed,
-angular rates negated), as the variant "reversed". Prints a table by activity, then the figures as one JSON line (lab/score.py).
+Each person's trials are converted to body axes and SI units, into a temporary folder, and played through simulated chip, driver and
+monitor in processes of their own. Backward walking is nearly forward walking reversed in time, so D01-D06 are played reversed too
+(samples reversed, angular rates negated), as the variant "reversed". Prints a table by activity, then the figures as one JSON line.
 
 The folder holds <person>.npz (int16, one array a trial, 200 Hz) and fall_times.csv.
 """
@@ -26,9 +26,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from lab.score import REVERSED, ScoreError, read, table  # noqa: E402
+from lab.score import REVERSED, ScoreError, read, table
 
 Array = NDArray[np.float64]
 

@@ -1,6 +1,6 @@
 """How results are judged: pre-impact fall alarms against impact times.
 
-usage: python lab/score.py --trials TRIALS.csv --times fall_times.csv [--people CODE,...] EVENTS.jsonl...
+usage: python -m lab.score --trials TRIALS.csv --times fall_times.csv [--people CODE,...] EVENTS.jsonl...
 
 TRIALS.csv has the header "trial,duration_s[,variant]" and lists every trial that was replayed; fall_times.csv has "trial,impact_s";
 EVENTS.jsonl is what `guardian replay --imu ... --jsonl` prints. Trials are named <activity>_<person>_<repeat>; D.. are activities,

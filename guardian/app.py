@@ -1,0 +1,392 @@
+"""All wiring: which parts make a device, in which order they act, and the loop.
+
+The order of the outputs is the order of promises: an event is on disk (outbox), then the alarm that it opens (journal), then it sounds
+(buzzer), then caregivers hear of it (mqtt); what only watches comes after (recorder, watchdog). Each stands behind a guard, so that
+one that fails becomes a fault of the next frame and the others go on.
+
+A device is the same on real, simulated and recorded hardware: `Hardware` and the choice of writers, link and clock are its only
+differences, and they are chosen here.
+"""
+
+import fcntl
+import gc
+import hashlib
+import logging
+import os
+import platform
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from guardian import __version__
+from guardian.config import Calibration, Config, ConfigError
+from guardian.drivers.imu import Refusal
+from guardian.drivers.sensors import Sensors
+from guardian.frame import Command, Fault, Frame
+from guardian.hardware import Clock, Hardware
+from guardian.monitor import Monitor
+from guardian.outputs.buzzer import Buzzer
+from guardian.outputs.guard import Guarded
+from guardian.outputs.journal import Journal
+from guardian.outputs.link import Link, PahoLink
+from guardian.outputs.mqtt import Mqtt
+from guardian.outputs.outbox import Outbox
+from guardian.outputs.output import Output
+from guardian.outputs.recorder import Recorder, queue_depth
+from guardian.outputs.wall import WallClock
+from guardian.outputs.watchdog import Watchdog
+from guardian.outputs.writer import InlineWriter, ThreadWriter, Writer
+from guardian.recording import Opening
+from guardian.verdict import Resume, Verdict
+
+if TYPE_CHECKING:  # the simulator and numpy are loaded by those who simulate
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from guardian.sim.bench import Bench
+
+log = logging.getLogger(__name__)
+
+UtcNow = Callable[[], datetime | None]
+
+
+class AlreadyRunning(RuntimeError):
+    """Another guardian uses this state folder; the message names it."""
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where things are kept: all in `device.state_dir`."""
+
+    state_dir: Path
+
+    @property
+    def outbox(self) -> Path:
+        """Events that have not arrived (SQLite)."""
+        return self.state_dir / "outbox.db"
+
+    @property
+    def journal(self) -> Path:
+        """The open alarm and session (JSON)."""
+        return self.state_dir / "journal.json"
+
+    @property
+    def recordings(self) -> Path:
+        """MCAP files."""
+        return self.state_dir / "recordings"
+
+    @property
+    def calibration(self) -> Path:
+        """How the belt sits (JSON)."""
+        return self.state_dir / "calibration.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the program that uses the folder."""
+        return self.state_dir / "lock"
+
+    def make(self) -> None:
+        """Create the folder, for this user alone: it holds health data. Raises OSError."""
+        self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def open_alarm(self) -> str | None:
+        """What opened the alarm that stands in the journal, and its id; None when none stands (or none can be read)."""
+        try:
+            alarm = msgspec.json.decode(self.journal.read_bytes(), type=Resume).alarm
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return f"{alarm.opened_by} {alarm.id}" if alarm else None
+
+
+def places(config: Config) -> Places:
+    """Where this configuration keeps things, absolute: lgpio changes the working directory."""
+    return Places(Path(config.device.state_dir).absolute())
+
+
+@contextmanager
+def locked(here: Places) -> Iterator[None]:
+    """Hold the state folder for oneself. Raises AlreadyRunning; a folder that cannot be written is somebody else's to report."""
+    try:
+        here.make()
+        descriptor = os.open(here.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        log.warning("%s: %s: it is not locked", here.state_dir, error.strerror)
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise AlreadyRunning(f"another guardian is running with {here.state_dir}") from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def calibration_of(here: Places) -> Calibration | None:
+    """The calibration file's content; None without one. Raises ConfigError for a file that is none."""
+    try:
+        return msgspec.json.decode(here.calibration.read_bytes(), type=Calibration)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ConfigError(f"{here.calibration}: {error}: run guardian calibrate again, or delete it") from error
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a file, whole and on disk. Raises OSError."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_model(path: Path | None) -> bytes | None:
+    """The learned fall model's weights; None: the literature's rule decides. Raises ConfigError."""
+    if path is not None:
+        raise ConfigError(f"--model {path}: this version has no learned model; its fall rule is the literature's (Ahn 2019)")
+    return None
+
+
+def model_hash(model: bytes | None) -> str | None:
+    """What a recording says of the model it was made with."""
+    return None if model is None else hashlib.sha256(model).hexdigest()
+
+
+class Inbox:
+    """What outputs, caregivers and the system have to say to the monitor: faults and commands of the next frame."""
+
+    def __init__(self) -> None:
+        self._outputs: Sequence[Output] = ()
+        self._caregivers: Callable[[], tuple[Command, ...]] = tuple
+        self._asked: deque[Command] = deque()
+
+    def connect(self, outputs: Sequence[Output], caregivers: Callable[[], tuple[Command, ...]]) -> None:
+        """Listen to these."""
+        self._outputs, self._caregivers = outputs, caregivers
+
+    def ask(self, command: Command) -> None:
+        """Put a command in; may be called from a signal handler."""
+        self._asked.append(command)
+
+    def faults(self) -> tuple[Fault, ...]:
+        """That stand now in outputs."""
+        found: tuple[Fault, ...] = ()
+        for output in self._outputs:
+            found += output.faults()
+        return found
+
+    def commands(self) -> tuple[Command, ...]:
+        """That came since the last call."""
+        commands = self._caregivers()
+        while self._asked:
+            commands += (self._asked.popleft(),)
+        return commands
+
+
+class Switch:
+    """The last output: once the verdict says so and all others have heard it, no further frame comes."""
+
+    name = "switch"
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+
+    def apply(self, frame: Frame, verdict: Verdict) -> None:
+        """Stop after this tick?"""
+        if verdict.powering_off:
+            self._stop()
+
+    def faults(self) -> tuple[Fault, ...]:
+        """Never any."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Device:
+    """Sensors, monitor and outputs, connected. Use it as a context: leaving it silences the buzzer and closes everything."""
+
+    def __init__(
+        self,
+        sensors: Sensors,
+        monitor: Monitor,
+        outputs: Sequence[Output],
+        inbox: Inbox,
+        worn: bool = False,
+        writers: Sequence[Writer] = (),
+    ) -> None:
+        self.sensors = sensors
+        self.monitor = monitor
+        self.outputs: tuple[Output, ...] = (*outputs, Switch(sensors.stop))
+        self.inbox = inbox
+        self._worn = worn
+        self._writers = writers
+
+    def start(self) -> None:
+        """Configure the chips. Raises Refusal or OSError, unless a session or alarm is open: then the wearer is told, and it goes on."""
+        try:
+            self.sensors.start()
+        except (OSError, Refusal) as error:
+            if not self._worn:
+                raise
+            log.error("going on without the IMU, since the device is worn: %s", error)
+
+    def run(self) -> None:
+        """The whole program."""
+        monitor, outputs = self.monitor, self.outputs
+        for frame in self.sensors.frames():
+            verdict = monitor.step(frame)
+            for output in outputs:
+                output.apply(frame, verdict)
+
+    def power_off(self, reason: str) -> None:
+        """Ask for an orderly end; may be called from a signal handler."""
+        self.inbox.ask(Command("power_off", reason))
+
+    def stop(self) -> None:
+        """End after the tick under way, without a word."""
+        self.sensors.stop()
+
+    def close(self) -> None:
+        """Close outputs (mqtt before the outbox it sends from), then the pins, then wait for the writers."""
+        for output in sorted(self.outputs, key=lambda output: output.name == "outbox"):
+            output.close()
+        self.sensors.close()
+        for writer in self._writers:
+            writer.close()
+
+    def __enter__(self) -> "Device":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def whole_device(
+    config: Config,
+    hardware: Hardware,
+    link: Link,
+    utc: UtcNow,
+    writer: Callable[[str, int], Writer],
+    model: bytes | None = None,
+    install: str | None = None,
+    watching: Sequence[Output] = (),
+) -> Device:
+    """The device as it is worn. `writer(name, depth)` makes what writes to disk; `watching`: outputs that only look on, unguarded."""
+    here = places(config)
+    here.make()
+    calibration = calibration_of(here)
+    store, tape = writer("store", 64), writer("recorder", queue_depth(config.recorder))
+    outbox = Outbox(here.outbox, config.outbox, store, utc, install)
+    journal = Journal(here.journal, config.outbox, store, *outbox.identity())
+    resume = journal.load() or Resume(*outbox.identity())
+    monitor = Monitor(config, calibration, model, resume)
+    opening = Opening(
+        sw=__version__, python=platform.python_version(), config=config, calibration=calibration, model=model_hash(model), resume=resume
+    )
+    mqtt = Mqtt(config, outbox, link, __version__)
+    outputs: list[Output] = [Guarded(outbox), Guarded(journal), Guarded(Buzzer(hardware.pins, config))]
+    if config.mqtt.enabled:
+        outputs.append(Guarded(mqtt))
+    if config.recorder.enabled:
+        outputs.append(Guarded(Recorder(here.recordings, config.recorder, opening, tape, monitor.snapshot, lambda: utc_ns(utc()))))
+    outputs.append(Guarded(Watchdog(config.watchdog, {one.name: one.stalled_s for one in (store, tape)})))
+    inbox = Inbox()
+    inbox.connect(outputs, mqtt.commands if config.mqtt.enabled else tuple)
+    sensors = Sensors(hardware, config, inbox)
+    worn = resume.alarm is not None or resume.session is not None
+    return Device(sensors, monitor, [*outputs, *watching], inbox, worn, (store, tape))
+
+
+def utc_ns(now: datetime | None) -> int | None:
+    """A time as whole nanoseconds since 1970."""
+    return None if now is None else int(now.timestamp() * 1e6) * 1000
+
+
+def worn_device(config: Config, hardware: Hardware, model: bytes | None = None) -> Device:
+    """The device on a real machine: paho's link, the machine's clock, writers in threads of their own. Raises ConfigError, OSError."""
+    return whole_device(config, hardware, PahoLink(config), WallClock(), ThreadWriter, model)
+
+
+def simulated_device(
+    config: Config,
+    hardware: Hardware,
+    link: Link,
+    utc: UtcNow,
+    model: bytes | None = None,
+    install: str | None = None,
+    watching: Sequence[Output] = (),
+) -> Device:
+    """The device in one thread: what writes, writes at once."""
+    return whole_device(config, hardware, link, utc, lambda name, depth: InlineWriter(name), model, install, watching)
+
+
+def recorded_device(
+    config: Config, t_s: "NDArray[np.float64]", samples: "NDArray[np.float64]", model: bytes | None, *watching: Output
+) -> "tuple[Bench, Device]":
+    """A bench that plays motion from t_s[0] = 0 on, and the lean device on it: sensors, monitor, buzzer, and who watches."""
+    from guardian.sim.bench import Bench  # noqa: PLC0415
+    from guardian.sim.recorded import RecordedWorld  # noqa: PLC0415
+
+    bench = Bench(config, RecordedWorld(t_s, samples))
+    inbox = Inbox()
+    monitor = Monitor(config, None, model, Resume("replay", 1))
+    device = Device(Sensors(bench.hardware, config, inbox), monitor, [Buzzer(bench.hardware.pins, config), *watching], inbox)
+    return bench, device
+
+
+def bench_for_checks(config: Config) -> Hardware:
+    """Simulated hardware that lies still on a table, nothing in the ranger's range."""
+    import numpy as np  # noqa: PLC0415
+
+    from guardian.sim.bench import Bench  # noqa: PLC0415
+    from guardian.sim.recorded import RecordedWorld  # noqa: PLC0415
+
+    still = np.array([[0.0, 0.0, 9.80665, 0.0, 0.0, 0.0]] * 2)
+    return Bench(config, RecordedWorld(np.array([0.0, 3600.0]), still)).hardware
+
+
+def broker_answer(config: Config, limit_s: float = 8.0) -> str:
+    """Connect to the broker as the device does, TLS, user and subscriptions included. Raises ConfigError or OSError, saying why."""
+    link = PahoLink(config)
+    try:
+        left_s = limit_s
+        while left_s > 0:
+            left_s -= max(0.01, link.wait(left_s))
+            for word in link.poll():
+                if word[0] == "up":
+                    return f"MQTT {'5' if config.mqtt.protocol == 5 else '3.1.1'}{', TLS' if config.mqtt.tls else ''}"
+                if word[0] == "down":
+                    raise OSError(word[1])
+        raise OSError("no answer")
+    finally:
+        link.close(farewell=True)
+
+
+def simulated_utc(clock: Clock, start: datetime | None = None) -> UtcNow:
+    """UTC that passes with a simulated clock, from `start` (default: this machine's time now)."""
+    began = start or datetime.now(UTC)
+    return lambda: began + timedelta(microseconds=clock.now_ns() // 1000)
+
+
+def settle(priority: int) -> None:
+    """The deciding thread goes first, and garbage that will never be any is not looked at again. Threads made from here on are ordinary."""
+    gc.collect()
+    gc.freeze()
+    if priority:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
+        except OSError as error:
+            log.warning(
+                "no real-time priority (loop.realtime_priority = %d): %s; see LimitRTPRIO in guardian.service", priority, error.strerror
+            )

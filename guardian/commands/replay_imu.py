@@ -1,0 +1,191 @@
+"""Motion data through the whole device: simulated chip, driver, monitor, buzzer; what would it have said, and when?
+
+Each trial gets a device and a chip of its own, switched on with the trial's first row. The output is driven in the tick that tells an
+event, so its time holds the chip's low-pass, the FIFO's wait and the tick.
+"""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from guardian.app import read_model, recorded_device
+from guardian.commands.options import stderr
+from guardian.commands.words import line_of
+from guardian.config import Config, ConfigError
+from guardian.frame import Fault, Frame
+from guardian.verdict import Event, State, Verdict
+
+Array = NDArray[np.float64]
+
+COLUMNS = 7  # t_s, specific force x y z, angular rate x y z
+GUARDED = frozenset({State.GUARDING, State.IMMINENT, State.DOWN, State.FALLEN})
+BAR_S = 5.0  # simulated seconds between two moves of the progress bar
+
+
+class BadInput(ValueError):
+    """Motion data that is not what --help says; the message names file and trial."""
+
+
+def trial_names(archive: Any, glob: str) -> list[str]:
+    """The trials that match, in the file's order."""
+    return [name for name in archive.files if fnmatchcase(name, glob)]
+
+
+def opened(path: Path) -> Any:
+    """The archive. Raises BadInput."""
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise BadInput(f"{path} does not exist") from error
+    except (OSError, ValueError, BadZipFile, EOFError) as error:
+        raise BadInput(f"{path}: not an .npz file ({error})") from error
+    if not hasattr(archive, "files"):
+        raise BadInput(f"{path}: a single array (.npy); an .npz file holds one array a trial, by name")
+    return archive
+
+
+def trial(path: Path, archive: Any, name: str) -> Array:
+    """One trial, checked. Raises BadInput."""
+    where = f"{path}: trial {name}"
+    try:
+        array = archive[name]
+    except (ValueError, OSError, BadZipFile, EOFError) as error:
+        why = "pickled objects are refused" if "pickle" in str(error).lower() else str(error)
+        raise BadInput(f"{where}: cannot be read: {why}") from error
+    if array.dtype.kind != "f":
+        raise BadInput(f"{where}: {array.dtype} values; floats in SI units are wanted (m/s², rad/s), not counts")
+    if array.ndim != 2 or array.shape[1] != COLUMNS:
+        raise BadInput(f"{where}: shape {array.shape}; (n, {COLUMNS}) is wanted: t_s, specific force x y z, angular rate x y z")
+    if len(array) < 2:
+        raise BadInput(f"{where}: {len(array)} rows; at least 2 are wanted")
+    values: Array = np.asarray(array, dtype=np.float64)
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        raise BadInput(f"{where}: row {bad[0][0]}, column {bad[0][1]} is {values[tuple(bad[0])]}")
+    backward = np.flatnonzero(np.diff(values[:, 0]) <= 0)
+    if len(backward):
+        row = int(backward[0]) + 1
+        raise BadInput(f"{where}: time does not increase at row {row}: {values[row, 0]} s after {values[row - 1, 0]} s")
+    return values
+
+
+class Teller:
+    """An output that hands events on and adds up the time spent guarding."""
+
+    name = "teller"
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.guarded_ns = 0
+        self._last_ns: int | None = None
+
+    def apply(self, frame: Frame, verdict: Verdict) -> None:
+        """One tick."""
+        if verdict.events:
+            self.events += verdict.events
+        if verdict.state in GUARDED and self._last_ns is not None:
+            self.guarded_ns += verdict.t_ns - self._last_ns
+        self._last_ns = verdict.t_ns
+
+    def faults(self) -> tuple[Fault, ...]:
+        """Never any."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+def play(config: Config, values: Array, model: bytes | None, bar: Progress, task: TaskID) -> tuple[list[tuple[float, Event]], float, float]:
+    """Play one trial: its events with their times from the trial's start, its duration and the time guarded, s."""
+    times_s = values[:, 0] - values[0, 0]
+    duration_s = float(times_s[-1])
+    teller = Teller()
+    bench, device = recorded_device(config, times_s, values[:, 1:], model, teller)
+    start_ns = bench.clock.now_ns()
+    shown_s = 0.0
+    while shown_s + BAR_S < duration_s:
+        shown_s += BAR_S
+        bench.at(shown_s, lambda: bar.advance(task, BAR_S))
+    bench.at(duration_s, device.stop)
+    with device:
+        device.run()
+    bar.advance(task, duration_s - shown_s)
+    return [((event.t_ns - start_ns) / 1e9, event) for event in teller.events], duration_s, teller.guarded_ns / 1e9
+
+
+def replay_imu(config: Config, args: Namespace) -> int:
+    """Play the file's trials and print their events; bad input is told before anything is printed."""
+    try:
+        config = _config_for(config, args)
+        model = read_model(args.model)
+        with opened(args.imu) as archive:
+            names = trial_names(archive, args.trials)
+            if not names:
+                raise BadInput(f"{args.imu}: no trial matches {args.trials!r}; it holds {', '.join(archive.files[:8]) or 'none'} ...")
+            total_s = sum(float(np.ptp(trial(args.imu, archive, name)[:, 0])) for name in names)
+            for line in _lines(config, args, archive, names, model, total_s):
+                print(line)
+    except (BadInput, ConfigError) as error:
+        print(f"guardian: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _config_for(config: Config, args: Namespace) -> Config:
+    if args.exercise not in config.exercises:
+        raise BadInput(f"--exercise {args.exercise}: there are {', '.join(config.exercises)}")
+    chip = args.chip or config.imu.chip
+    address = config.imu.address if chip == config.imu.chip else 0x68 if chip == "mpu6050" else 0x6A
+    return replace(config, device=replace(config.device, exercise=args.exercise), imu=replace(config.imu, chip=chip, address=address))
+
+
+def _lines(config: Config, args: Namespace, archive: Any, names: list[str], model: bytes | None, total_s: float) -> Iterator[str]:
+    """What is printed, line by line."""
+    label = {"variant": args.variant} if args.variant else {}
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeRemainingColumn(),
+        console=stderr(),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("replaying", total=total_s)
+        for name in names:
+            bar.update(task, description=name)
+            events, duration_s, guarded_s = play(config, trial(args.imu, archive, name), model, bar, task)
+            for t_s, event in events:
+                yield _told(
+                    args.jsonl,
+                    {"trial": name} | label | {"t_s": round(t_s, 6), "event_type": event.event_type, "evidence": event.evidence},
+                    event,
+                )
+            end = {
+                "t_s": round(duration_s, 6),
+                "event_type": "replayed",
+                "duration_s": round(duration_s, 6),
+                "guarded_s": round(guarded_s, 6),
+            }
+            yield _told(args.jsonl, {"trial": name} | label | end, None)
+
+
+def _told(jsonl: bool, row: dict[str, Any], event: Event | None) -> str:
+    if jsonl:
+        return json.dumps(row)
+    what = (
+        f"{event.event_type:16s} {line_of(event)}"
+        if event
+        else f"replayed         {row['duration_s']:.2f} s, guarded {row['guarded_s']:.2f} s"
+    )
+    return f"{row['trial']:14s} {row['t_s']:8.2f} s  {what}"

@@ -1,0 +1,47 @@
+"""guardian run: the device on this machine's own pins, until it is told to power off (SIGTERM, SIGINT)."""
+
+import logging
+import signal
+import sys
+from argparse import Namespace
+from contextlib import ExitStack
+from types import FrameType
+
+from gpiozero.exc import GPIOZeroError
+
+from guardian import hardware
+from guardian.app import AlreadyRunning, Device, locked, places, settle, worn_device
+from guardian.commands.options import config_of
+from guardian.drivers.imu import Refusal
+
+log = logging.getLogger(__name__)
+
+
+def main(args: Namespace) -> int:
+    """Guard. Refusals end with their message and exit code 2."""
+    config = config_of(args)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(locked(places(config)))
+            real = hardware.real(config)
+            stack.callback(real.close)
+            device = stack.enter_context(worn_device(config, real))
+            device.start()
+            obey_signals(device)
+            settle(config.loop.realtime_priority)
+            log.info("guarding as %s, exercise %s", config.device.id, config.device.exercise)
+            device.run()
+    except (AlreadyRunning, Refusal, OSError, ImportError, GPIOZeroError) as error:
+        print(f"guardian: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def obey_signals(device: Device) -> None:
+    """SIGTERM and SIGINT ask for an orderly end: session_ended, offline, silence."""
+
+    def power_off(number: int, frame: FrameType | None) -> None:
+        device.power_off(signal.Signals(number).name)
+
+    signal.signal(signal.SIGTERM, power_off)
+    signal.signal(signal.SIGINT, power_off)
