@@ -7,7 +7,6 @@ end it as a kill or a pulled battery would, and another program may be started o
 
 from collections.abc import Callable
 from random import Random
-from typing import Any
 
 from guardian.config import Config, ns
 from guardian.hardware import Hardware
@@ -15,6 +14,7 @@ from guardian.sim.bus import SimBus
 from guardian.sim.clock import SimClock
 from guardian.sim.hcsr04 import HcSr04, NoEcho
 from guardian.sim.lsm6dsox import LsmChip
+from guardian.sim.mpu6050 import MpuChip
 from guardian.sim.pins import SimPins
 from guardian.sim.supply import Ina219, Max17048
 from guardian.sim.world import World
@@ -169,10 +169,9 @@ class Bench:
             self.clock.schedule(now_ns + on_ns, bounce(level))
 
 
-def _chip(config: Config, world: World, seed: int) -> Any:
+def _chip(config: Config, world: World, seed: int) -> LsmChip | MpuChip:
     mount = (config.imu.forward, config.imu.left, config.imu.up)
     if config.imu.chip == "mpu6050":
-        from guardian.sim.mpu6050 import MpuChip  # noqa: PLC0415
         return MpuChip(world, mount=mount, seed=seed)
     return LsmChip(world, config.imu.chip, mount, seed)
 
