@@ -13,6 +13,7 @@ from guardian.frame import Fault, ImuSample
 from guardian.sim.bus import Device, SimBus
 from guardian.sim.inertial import Specimen
 from guardian.sim.lsm6dsox import LsmChip
+from guardian.sim.mpu6050 import MpuChip
 
 G = 9.80665
 MS = 1_000_000
@@ -67,7 +68,7 @@ def still(x: float = 0.0, y: float = 0.0, z: float = G, gx: float = 0.0, gy: flo
 class Rig:
     """A driver and its chip on a simulated bus, and the loop's ticks."""
 
-    def __init__(self, chip: Device, **imu: Any) -> None:
+    def __init__(self, chip: Device, /, **imu: Any) -> None:
         self.clock = HandClock()
         self.bus = SimBus(self.clock)
         self.chip = chip
@@ -108,3 +109,21 @@ def lsm(world: World | None = None, specimen: Specimen = PERFECT, **more: Any) -
     first_tick = more.pop("first_tick", 0)
     mount = [more.get("forward", "+x"), more.get("left", "+y"), more.get("up", "+z")]
     return Rig(LsmChip(world or still(), model, mount, specimen=specimen, first_tick=first_tick), **more)
+
+
+def mpu(world: World | None = None, specimen: Specimen = PERFECT, who_am_i: int = 0x68, **more: Any) -> Rig:
+    """A rig with an MPU-6050 or relative, perfect unless a specimen is given."""
+    mount = [more.get("forward", "+x"), more.get("left", "+y"), more.get("up", "+z")]
+    return Rig(MpuChip(world or still(), who_am_i, mount, specimen=specimen), chip="mpu6050", address=0x68, **more)
+
+
+def spinning() -> World:
+    """A force of 100 m/s² that turns once a second in the x-y plane: a sample's angle tells its own time."""
+    return World(lambda t: [100 * np.cos(2 * np.pi * t), 100 * np.sin(2 * np.pi * t), 0, 0, 0, 0])
+
+
+def late_ms(samples: list[ImuSample]) -> NDArray[np.float64]:
+    """How much later than the force it shows each sample of a spinning world is dated: filter delay, if the time stamp is right."""
+    t_s = np.array([sample.t_ns for sample in samples]) / 1e9
+    turns = np.array([np.arctan2(sample.accel[1], sample.accel[0]) for sample in samples]) / (2 * np.pi)
+    return np.asarray((t_s - turns + 0.5) % 1 - 0.5) * 1e3

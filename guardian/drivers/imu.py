@@ -10,13 +10,14 @@ lost its supply for a moment: it is brought up anew, never read at the wrong sca
 
 import errno
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import degrees, sqrt
 
 from guardian.config import Config, axis_row, ns
 from guardian.config import Imu as ImuConfig
 from guardian.drivers.chip import Chip, ChipSample, Refusal, place
 from guardian.drivers.lsm6dsox import Lsm6dsox
+from guardian.drivers.mpu6050 import Mpu6050
 from guardian.frame import Fault, ImuSample, Vector
 from guardian.hardware import Bus, Clock, I2cFunc
 
@@ -25,7 +26,7 @@ __all__ = ["Chip", "ChipSample", "Imu", "Refusal", "rest_check"]
 G = 9.80665
 # A hung bus: SDA or SCL held low. i2c-bcm2835 says time-out, or EIO for a stretched clock; the Pi 5's designware says EAGAIN or EBUSY.
 HUNG = {errno.ETIMEDOUT, errno.EIO, errno.EAGAIN, errno.EBUSY}
-CHIPS = {"lsm6dsox": Lsm6dsox, "lsm6dso32": Lsm6dsox}
+CHIPS: dict[str, Callable[[Bus, ImuConfig], Chip]] = {"lsm6dsox": Lsm6dsox, "lsm6dso32": Lsm6dsox, "mpu6050": Mpu6050}
 
 log = logging.getLogger(__name__)
 

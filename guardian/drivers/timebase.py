@@ -1,19 +1,18 @@
 """A chip's sample clock told in host time: never in the future, increasing, and without drift in either direction.
 
 Theory of operation. Nobody tells when a chip took a sample, but each read of its FIFO bounds it: the newest sample in it is older than
-the read, and, since the next one had not come, not older than one period before it. The line host = base + rate × chip is fitted to
-these bounds. Reads beat against samples, so within a second some read comes right after a sample: the smallest distance of a second is
-the line's error. It corrects the base at once where the line ran into the future, else in part, and the rate a little, so that a
-crystal 2 % off or one that drifts with temperature is followed. With a sample clock in step with the loop the beat is slow, and the
-times are late by up to one period; that is a constant, not a drift.
+the read's end, and, since the next one had not come, less than one period older than the read's beginning. The line
+host = base + rate × chip is moved only when it leaves these bounds, and then onto the bound. As reads beat against samples the bounds
+close in (104 Hz samples and 100 Hz reads: ±0.5 ms within 0.25 s; a chip in step with the loop leaves half a period open). How far the
+line had to be moved in an epoch is how much its rate was off: epochs grow from 1 s to 32 s, so that a part 2 % off is followed after a
+second and a drift with temperature for ever.
 """
 
-WINDOW_NS = 1_000_000_000  # longer than the beat of 104 Hz samples against 100 Hz reads (0.25 s)
-BASE_GAIN = 0.25  # of a window's error; with RATE_GAIN damped at 0.9, settles in about 10 s
-RATE_GAIN = 0.02
+EPOCHS_NS = (500_000_000, 1_000_000_000, 2_000_000_000, 4_000_000_000, 8_000_000_000, 16_000_000_000, 32_000_000_000)
+RATE_GAIN = 0.7  # of what an epoch's moves say; the first one's say where the base was, not what the rate is
 RATE_SPAN = 0.1  # no sound oscillator is 10 % off
 LOST_NS = 1_000_000_000  # a bound broken by more than this is no drift: the chip's time jumped
-SLACK = 1.5  # periods that the newest sample may be old: reads and the chip's own filling take time
+SLACK = 1.05  # periods that the newest sample may be old: the rate is not known yet, and a chip is some time at storing
 
 
 class Timebase:
@@ -21,41 +20,43 @@ class Timebase:
 
     def __init__(self, period_ns: float) -> None:
         self._period_ns = period_ns
+        self._half_ns = int(period_ns / 2)
         self._rate = 1.0
-        self._last_ns = 0
-        self._windows = 0
+        self._epoch = 0
+        self._last_ns = -self._half_ns
         self.restart()
 
     def restart(self) -> None:
-        """The chip's count was lost (reset, overflow): fit the base anew; the rate is still that of its oscillator."""
+        """The chip's count was lost (reset, overflow): the base is found anew; the rate is still that of its oscillator."""
         self._running = False
+        self._base = self._from = self._moved = 0.0
 
     def observe(self, chip_ns: float, before_ns: int, after_ns: int) -> None:
         """The FIFO's newest sample has this chip time; it was read between these two host times."""
-        line = self._base + (chip_ns - self._from) * self._rate if self._running else 0.0
+        line = self._base + (chip_ns - self._from) * self._rate
         room = after_ns - line
         if not self._running or not -LOST_NS < room < LOST_NS:
             self._running = True
-            self._base, self._from = float(after_ns), chip_ns
-            self._least, self._most = 0.0, 0.0
-            self._shift = 0.0
+            self._base, self._from, self._moved = after_ns - self._period_ns / 2, chip_ns, 0.0
+            self._epoch = min(self._epoch, 1)
             return
-        self._least = min(self._least, room) if self._least is not None else room
-        self._most = max(self._most, before_ns - SLACK * self._period_ns - line)
-        self._shift = self._least if self._least < 0 else min(self._most, self._least)
+        lack = before_ns - SLACK * self._period_ns - line
+        move = room if room < 0 else max(lack, 0.0)
+        self._base += move
+        self._moved += move
         span = chip_ns - self._from
-        if span >= WINDOW_NS:
-            error = self._least
-            self._windows += 1
-            base_gain = 1.0 if error < 0 else max(BASE_GAIN, 1 / self._windows)
-            rate_gain = max(RATE_GAIN, 0.5 / self._windows**2) if self._windows > 1 else 0.0
-            self._base = line + max(base_gain * error, self._shift)
-            self._from = chip_ns
-            self._rate = min(1 + RATE_SPAN, max(1 - RATE_SPAN, self._rate + rate_gain * error / span))
-            self._least, self._most, self._shift = None, 0.0, 0.0
+        if span >= EPOCHS_NS[self._epoch]:
+            if self._epoch:
+                rate = self._rate + RATE_GAIN * self._moved / span
+                self._rate = min(1 + RATE_SPAN, max(1 - RATE_SPAN, rate))
+            self._base, self._from, self._moved = line + move, chip_ns, 0.0
+            self._epoch = min(self._epoch + 1, len(EPOCHS_NS) - 1)
 
-    def host_ns(self, chip_ns: float, not_after_ns: int) -> int:
-        """Host time of a sample; later than the one before it."""
-        t_ns = min(int(self._base + (chip_ns - self._from) * self._rate + self._shift), not_after_ns)
-        self._last_ns = max(t_ns, self._last_ns + 1)
+    def host_ns(self, chip_ns: float, after_ns: int, newer: int) -> int:
+        """Host time of a sample that has `newer` after it in a read that ended at `after_ns`.
+
+        Later than the sample before it, and by half a period where the line was just moved back: nobody is to divide by a nanosecond.
+        """
+        t_ns = max(int(self._base + (chip_ns - self._from) * self._rate), self._last_ns + self._half_ns)
+        self._last_ns = max(min(t_ns, after_ns - newer * self._half_ns), self._last_ns + 1)
         return self._last_ns
