@@ -139,6 +139,7 @@ class Estimate(Section, frozen=True, kw_only=True):
     align_max_deg: Annotated[float, Meta(ge=1, le=80)]
     align_walk_s: Seconds
     align_correct_s: Seconds
+    align_doubt_deg: Annotated[float, Meta(ge=1, le=80)]
     saturation_distrust_s: Seconds
 
 
@@ -156,6 +157,7 @@ class Gait(Section, frozen=True, kw_only=True):
     direction_sure: Annotated[float, Meta(ge=0.05, le=0.95)]
     walk_swing_m_s2: Annotated[float, Meta(ge=1, le=20)]
     run_swing_m_s2: Annotated[float, Meta(ge=1, le=20)]
+    run_cadence: Annotated[float, Meta(ge=100, le=200)]
     body_motion_s: Annotated[float, Meta(ge=1, le=10)]
     body_motion_gyro_deg_s: Annotated[float, Meta(ge=0.01, le=10)]
     body_motion_accel_g: Annotated[float, Meta(ge=0.0005, le=0.1)]
@@ -181,12 +183,16 @@ class ObstacleConfig(Section, frozen=True, kw_only=True):
     touch_m: Annotated[float, Meta(ge=0, le=0.2)]
     speed_window_s: Annotated[float, Meta(ge=0.3, le=2)]
     speed_pings: Annotated[int, Meta(ge=3, le=10)]
+    sure_pings: Annotated[int, Meta(ge=3, le=20)]
+    unsure_m: Metres
+    brake_m_s2: Annotated[float, Meta(ge=0, le=20)]
     closing_min_m_s: Annotated[float, Meta(ge=0.01, le=1)]
     release: Annotated[float, Meta(ge=1, le=2)]
     near_release_m: Annotated[float, Meta(ge=0, le=0.2)]
     quiet_after_s: Seconds
     floor_tolerance: Annotated[float, Meta(ge=0.01, le=0.5)]
     floor_closing_m_s: Annotated[float, Meta(ge=0.05, le=2)]
+    floor_doubt: Annotated[float, Meta(ge=0, le=0.9)]
     floor_hint_s: Seconds
     floor_hint_m_s: Annotated[float, Meta(ge=0, le=3)]
     stop_event_s: Seconds

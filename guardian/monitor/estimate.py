@@ -12,7 +12,8 @@ while; either way the filter levels itself anew as a plain running mean, and `tr
 A belt sits up to 36° off on real people, so "upright" is learnt: `axis` is the vertical, in nominal axes, of this wearer standing.
 It comes from the calibration file, else from the first still second within `align_max_deg` of nominal up (someone who puts the
 belt on lying down is not aligned to lying), else from the mean specific force over `align_walk_s` of walking (a walk's mean
-acceleration is zero, so what is left is gravity). Walking then corrects it slowly, whatever it came from: belts creep.
+acceleration is zero, so what is left is gravity). Walking then corrects it slowly, whatever it came from: belts creep. A still
+second more than `align_doubt_deg` from the first walk's mean was an armchair, not standing, and is replaced by it.
 Until it is known the nominal axes are used. All outputs are in the aligned frame: nominal axes turned by the smallest rotation
 that brings `axis` to z.
 
@@ -51,6 +52,7 @@ class Pose(Struct, frozen=True, gc=False):
     settled: bool  # low-passed vertical moved < settled_deg in settled_s
     still: bool  # a still second ends with this sample
     trusted: bool  # False: the orientation is not known, and the posture neither
+    measured_rate: Vector = (0.0, 0.0, 0.0)  # rad/s, nominal axes, as the chip gave it: no bias taken off, so no steps where it is learnt
 
 
 class AttitudeMemory(Struct):
@@ -62,7 +64,7 @@ class AttitudeMemory(Struct):
     level_s: float = 0.0  # time since levelling began
     trusted: bool = False
     distrust_ns: int | None = None  # nothing is believed before this
-    leaning_ns: int | None = None  # further than down_deg since
+    down_ns: int | None = None  # further than down_deg since
     # settled
     slow: Vector = Z  # low-passed up
     ring: tuple[Vector, ...] = ()  # its last settled_s, newest last
@@ -88,7 +90,7 @@ class Attitude:
     """Samples in, Pose out; see the module's docstring."""
 
     def __init__(self, config: Config, calibration: Calibration | None = None) -> None:
-        """Raises nothing: a calibration that is no upright stance (further than align_max_deg from nominal up) is left aside."""
+        """A calibration that is no stance (over align_max_deg off) or no bias (over imu.rest_gyro_deg_s) is left aside."""
         settings = config.estimate
         self._gravity_s = settings.gravity_time_s
         self._most = settings.accel_most_g * G
@@ -108,11 +110,13 @@ class Attitude:
         self._bias_gain = settings.bias_gain
         self._bias_max = config.imu.rest_gyro_deg_s / DEG
         self._align_cos = cos_deg(settings.align_max_deg)
+        self._doubt_cos = cos_deg(settings.align_doubt_deg)
         self._align_walk_s = settings.align_walk_s
         self._align_gain = settings.align_walk_s / (settings.align_walk_s + settings.align_correct_s)
         self.memory = AttitudeMemory()
         if calibration is not None:
-            self.memory.bias = calibration.gyro_bias
+            if all(-self._bias_max < bias < self._bias_max for bias in calibration.gyro_bias):
+                self.memory.bias = calibration.gyro_bias
             self._align(calibration.up, "calibration")
 
     @property
@@ -125,7 +129,7 @@ class Attitude:
         m = self.memory
         m.t_ns = None
         m.level_s = 0.0
-        m.leaning_ns = None
+        m.down_ns = None
         m.ring = ()
         m.settled = False
         m.still_ns = None
@@ -136,28 +140,60 @@ class Attitude:
         """The pose at this sample; `walking` is the gait's last word. Samples out of order count as a hole."""
         m = self.memory
         t_ns = sample.t_ns
-        ax, ay, az = sample.accel
-        bx, by, bz = m.bias
-        gx, gy, gz = sample.gyro
-        rx, ry, rz = gx - bx, gy - by, gz - bz
         dt = 0.0 if m.t_ns is None else (t_ns - m.t_ns) * 1e-9
         if not 0.0 <= dt <= self._hole_s:
             self.gap(t_ns)
             dt = 0.0
         m.t_ns = t_ns
-
+        ax, ay, az = sample.accel
+        gx, gy, gz = sample.gyro
+        bx, by, bz = m.bias
+        rx, ry, rz = gx - bx, gy - by, gz - bz
         norm = math.sqrt(ax * ax + ay * ay + az * az)
-        vx, vy, vz = m.gravity
         if dt > 0.0:
-            px, py, pz = m.rate
-            half = 0.25 * dt  # half the angle, of the mean of two rates
-            qx, qy, qz = (rx + px) * half, (ry + py) * half, (rz + pz) * half
-            cx, cy, cz = vy * qz - vz * qy, vz * qx - vx * qz, vx * qy - vy * qx
-            scale = 2.0 / (1.0 + qx * qx + qy * qy + qz * qz)
-            vx += scale * (cx + cy * qz - cz * qy)
-            vy += scale * (cy + cz * qx - cx * qz)
-            vz += scale * (cz + cx * qy - cy * qx)
+            self._carry(m, rx, ry, rz, dt)
         m.rate = (rx, ry, rz)
+        ux, uy, uz = up = self._level(m, sample, norm, dt)
+        self._settle(m, t_ns, dt, up)
+        still = self._rest(m, sample, norm)
+        if walking or m.walk_s:
+            self._walk(m, sample.accel, dt, walking)
+        a, b, c, d, e, f, g, h, i = m.rotation
+        lean_cos = g * ux + h * uy + i * uz
+        return Pose(
+            t_ns,
+            self._posture(m, t_ns, lean_cos),
+            lean_cos,
+            (a * ux + b * uy + c * uz, d * ux + e * uy + f * uz, lean_cos),
+            ax * ux + ay * uy + az * uz - G,
+            (a * ax + b * ay + c * az, d * ax + e * ay + f * az, g * ax + h * ay + i * az),
+            (a * rx + b * ry + c * rz, d * rx + e * ry + f * rz, g * rx + h * ry + i * rz),
+            norm / G,
+            m.settled,
+            still,
+            m.trusted,
+            sample.gyro,
+        )
+
+    def _carry(self, m: AttitudeMemory, rx: float, ry: float, rz: float, dt: float) -> None:
+        """Turn gravity by the mean of the last rate and this one over dt: exact in length, to the third order in angle."""
+        vx, vy, vz = m.gravity
+        px, py, pz = m.rate
+        half = 0.25 * dt  # half the angle, of the mean of two rates
+        qx, qy, qz = (rx + px) * half, (ry + py) * half, (rz + pz) * half
+        cx, cy, cz = vy * qz - vz * qy, vz * qx - vx * qz, vx * qy - vy * qx
+        scale = 2.0 / (1.0 + qx * qx + qy * qy + qz * qz)
+        m.gravity = (
+            vx + scale * (cx + cy * qz - cz * qy),
+            vy + scale * (cy + cz * qx - cx * qz),
+            vz + scale * (cz + cx * qy - cy * qx),
+        )
+
+    def _level(self, m: AttitudeMemory, sample: ImuSample, norm: float, dt: float) -> Vector:
+        """Take the accelerometer into gravity, decide on trust, and return the unit vertical."""
+        t_ns = sample.t_ns
+        ax, ay, az = sample.accel
+        vx, vy, vz = m.gravity
         if sample.saturated:
             m.distrust_ns = t_ns + self._distrust_ns
             m.level_s = 0.0
@@ -176,55 +212,31 @@ class Attitude:
         off = abs(size - 1.0)
         if m.distrust_ns is not None and t_ns >= m.distrust_ns:
             m.distrust_ns = None
-        m.trusted = trusted = (
-            m.level_s >= self._level_s and m.distrust_ns is None and (off < self._level_g or (m.trusted and off < 3.0 * self._level_g))
-        )
-        if size > TINY:
-            ux, uy, uz = vx / size, vy / size, vz / size
-        else:
-            ux, uy, uz = Z
+        believable = off < (3.0 * self._level_g if m.trusted else self._level_g)
+        m.trusted = believable and m.level_s >= self._level_s and m.distrust_ns is None
+        return (vx / size, vy / size, vz / size) if size > TINY else Z
 
-        self._settle(m, t_ns, dt, (ux, uy, uz))
-        still = self._rest(m, sample, norm)
-        if walking and trusted:
-            m.walk_s += dt
-            wx, wy, wz = m.walk_sum
-            m.walk_sum = (wx + ax * dt, wy + ay * dt, wz + az * dt)
-            if m.walk_s >= self._align_walk_s:
-                self._align(m.walk_sum, "walking")
-                m.walk_s, m.walk_sum = 0.0, (0.0, 0.0, 0.0)
-        elif m.walk_s:
+    def _posture(self, m: AttitudeMemory, t_ns: int, lean_cos: float) -> Posture:
+        if not m.trusted or lean_cos > self._down_cos:
+            m.down_ns = None
+            if not m.trusted:
+                return Posture.UNKNOWN
+            return Posture.UPRIGHT if lean_cos > self._upright_cos else Posture.LEANING
+        if m.down_ns is None:
+            m.down_ns = t_ns
+        return Posture.DOWN if t_ns - m.down_ns >= self._down_ns else Posture.LEANING
+
+    def _walk(self, m: AttitudeMemory, accel: Vector, dt: float, walking: bool) -> None:
+        """Sum specific force while walking lasts; align_walk_s of it are a vertical."""
+        if not walking or not m.trusted:
             m.walk_s, m.walk_sum = 0.0, (0.0, 0.0, 0.0)
-
-        a, b, c, d, e, f, g, h, i = m.rotation
-        lean_cos = g * ux + h * uy + i * uz
-        posture = Posture.UNKNOWN
-        if not trusted:
-            m.leaning_ns = None
-        elif lean_cos > self._upright_cos:
-            posture = Posture.UPRIGHT
-            m.leaning_ns = None
-        else:
-            posture = Posture.LEANING
-            if lean_cos > self._down_cos:
-                m.leaning_ns = None
-            elif m.leaning_ns is None:
-                m.leaning_ns = t_ns
-            elif t_ns - m.leaning_ns >= self._down_ns:
-                posture = Posture.DOWN
-        return Pose(
-            t_ns,
-            posture,
-            lean_cos,
-            (a * ux + b * uy + c * uz, d * ux + e * uy + f * uz, lean_cos),
-            ax * ux + ay * uy + az * uz - G,
-            (a * ax + b * ay + c * az, d * ax + e * ay + f * az, g * ax + h * ay + i * az),
-            (a * rx + b * ry + c * rz, d * rx + e * ry + f * rz, g * rx + h * ry + i * rz),
-            norm / G,
-            m.settled,
-            still,
-            trusted,
-        )
+            return
+        x, y, z = m.walk_sum
+        m.walk_s += dt
+        m.walk_sum = (x + accel[0] * dt, y + accel[1] * dt, z + accel[2] * dt)
+        if m.walk_s >= self._align_walk_s:
+            self._align(m.walk_sum, "walking")
+            m.walk_s, m.walk_sum = 0.0, (0.0, 0.0, 0.0)
 
     def _settle(self, m: AttitudeMemory, t_ns: int, dt: float, up: Vector) -> None:
         """Compare the low-passed vertical with itself up to settled_s ago, SETTLED_PARTS times in that span."""
@@ -252,7 +264,7 @@ class Attitude:
             m.ring = (*m.ring[1:], (sx / size, sy / size, sz / size)) if full else (*m.ring, (sx / size, sy / size, sz / size))
 
     def _rest(self, m: AttitudeMemory, sample: ImuSample, norm: float) -> bool:
-        """True when this sample ends a still second; its means become `still_means`, a share of the bias and, the first time, the alignment."""
+        """True when this sample ends a still second; its means become still_means, a share of the bias, at first the alignment."""
         ax, ay, az = sample.accel
         gx, gy, gz = sample.gyro
         t_ns = sample.t_ns
@@ -308,13 +320,13 @@ class Attitude:
         m = self.memory
         x, y, z = vertical
         size = math.sqrt(x * x + y * y + z * z)
-        if size < TINY or z < self._align_cos * size:
+        if not (TINY < size < 1e9 and z >= self._align_cos * size):
             return
         x, y, z = x / size, y / size, z / size
-        if m.source == "nominal":
+        ox, oy, oz = m.axis
+        if m.source == "nominal" or (m.source == "still" and x * ox + y * oy + z * oz < self._doubt_cos):
             m.source = source
         else:
-            ox, oy, oz = m.axis
             gain = self._align_gain
             x, y, z = ox + (x - ox) * gain, oy + (y - oy) * gain, oz + (z - oz) * gain
             size = math.sqrt(x * x + y * y + z * z)  # both lie within align_max_deg < 90° of z: never 0

@@ -10,7 +10,7 @@ medians of counted over spectral steps are 0.98-1.00 for walking and jogging.
 Direction. In walking the body is an inverted pendulum: lowest and fastest with both feet down, so speed rises and falls with the
 vertical acceleration, and *forward* acceleration leads it by a quarter step when walking forward, lags when walking backward. In
 running the body is lowest when slowest, and the sign turns. The correlation of forward acceleration with the vertical's rate of
-change, both band-passed alike, gives the sign. Walking and running are told apart by the size of the swing; in between, and when the
+change, both band-passed alike, gives the sign. Walking and running are told apart by swing and cadence; in between, and when the
 correlation is weak, the answer is UNKNOWN. It holds on SisFall's walks played backward; it was not tried on people who walk backward.
 
 Body motion. A belt on a table shows the sensor's noise alone; on a lying person breathing tilts it by about 0.5° (9 mg; 0.4-0.8 °/s
@@ -88,6 +88,7 @@ class Gait:
         self._sure_squared = settings.direction_sure * settings.direction_sure
         self._walk_power = settings.walk_swing_m_s2 * settings.walk_swing_m_s2
         self._run_power = settings.run_swing_m_s2 * settings.run_swing_m_s2
+        self._run_cadence = settings.run_cadence
         self._parts = max(2, ns(settings.body_motion_s) // PART_NS)
         self._moving_accel = settings.body_motion_accel_g * ONE_G
         self._moving_rate = settings.body_motion_gyro_deg_s / DEG
@@ -175,15 +176,15 @@ class Gait:
         cross = m.cross
         if cross * cross <= self._sure_squared * m.forward_power * m.change_power:
             return Direction.UNKNOWN
-        if m.power < self._walk_power:
+        if m.power < self._walk_power and m.cadence < self._run_cadence:
             return Direction.FORWARD if cross > 0.0 else Direction.BACKWARD
-        if m.power > self._run_power:
+        if m.power > self._run_power and m.cadence > self._run_cadence:
             return Direction.BACKWARD if cross > 0.0 else Direction.FORWARD
         return Direction.UNKNOWN
 
     def _body(self, m: GaitMemory, pose: Pose, whole: bool) -> None:
         ax, ay, az = pose.accel
-        gx, gy, gz = pose.gyro
+        gx, gy, gz = pose.measured_rate
         if not whole or m.part_ns is None:
             m.part_ns, m.part_n, m.part_sum, m.parts, m.moving = pose.t_ns, 1, (ax, ay, az, gx, gy, gz), (), True
             return
