@@ -8,7 +8,8 @@ queued there: an exception in a callback would silently end all callbacks of the
                                 long pulse, 38 or 200 ms, but those of `no_echo = "none"`); the next ping waits for the pulse's end
     by no rise until the next   "no_edges", an answer that was not given: unknown, never clear. With `no_echo = "none"` it means
     ping is due                 "nothing", but only for silence_trust_s after the last true echo: a dead part looks the same
-    by a line that stays high   "stuck_high": 250 ms after the rise, or high when the ping was due (none is sent then)
+    by a line that stays high   "stuck_high": 250 ms after the rise, or high when the ping was due (none is sent then); but "no_edges"
+                                while it may be the pulse of the ping before, whose edges were not delivered
 
 Edges from before the trigger, a fall without a rise, pulses too short for blind_m (glitches), and a rise too late to answer this
 trigger are ignored. The period is jittered by a fixed sequence, so that a ghost (the echo of the ping before) does not stand still.
@@ -28,7 +29,7 @@ from guardian.hardware import Clock
 
 TRIGGER_NS = 10_000  # "10 µs TTL pulse" (all sheets); longer is harmless
 ANSWERS_WITHIN_S = 0.010  # trigger's end to rise is 0.2-0.5 ms on all boards; later is noise or somebody else's
-STUCK_S = 0.250  # the longest pulse of a working part is 200 ms
+STUCK_NS = 250_000_000  # the longest pulse of a working part is 200 ms
 QUEUE_MAX = 64  # edges between two reads: a working part makes two, a broken wire thousands
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Hcsr04:
         self._start = 0.0  # factory ticks before the trigger: older edges are another ping's
         self._end = 0.0  # ... and after it
         self._rise: float | None = None
+        self._unanswered = False  # the last ping that was sent
         self._last_echo_ns: int | None = None
         self._faults: tuple[Fault, ...] = ()
         self._edges: deque[tuple[float, int]] = deque()
@@ -113,7 +115,8 @@ class Hcsr04:
         """The line is high before the ping: none is sent."""
         self._set_due(now_ns)
         self._seq += 1
-        return Echo(now_ns, self._seq, None, "stuck_high")
+        undelivered = self._unanswered and now_ns - self._sent_ns <= STUCK_NS
+        return Echo(now_ns, self._seq, None, "no_edges" if undelivered else "stuck_high")
 
     def _set_due(self, now_ns: int) -> None:
         """When the next ping is due: multiplicative hashing (Knuth 6.4) spreads ping numbers evenly over the jitter."""
@@ -139,7 +142,7 @@ class Hcsr04:
                     return self._end_ping("echo", distance_m)
                 self._rise = None
         if self._rise is not None:
-            return self._end_ping("stuck_high") if diff(self._pins.ticks(), self._rise) > STUCK_S else None
+            return self._end_ping("stuck_high") if diff(self._pins.ticks(), self._rise) > STUCK_NS / 1e9 else None
         if self._due_ns is not None and now_ns < self._due_ns:
             return None
         trusted = self._last_echo_ns is not None and self._sent_ns - self._last_echo_ns <= self._trust_ns
@@ -147,6 +150,7 @@ class Hcsr04:
 
     def _end_ping(self, reason: EchoReason, distance_m: float | None = None) -> Echo:
         self._in_flight = False
+        self._unanswered = reason == "no_edges"
         return Echo(self._sent_ns, self._seq, distance_m, reason)
 
     def _fail(self, error: Exception) -> None:

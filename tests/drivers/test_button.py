@@ -68,6 +68,14 @@ def test_a_spark_of_10_ms_is_no_press() -> None:
     assert finger.watch(500) == [(0, False)]
 
 
+def test_sparks_do_not_add_up_to_a_press() -> None:
+    finger = Finger()
+    for start_ms in range(99, 1000, 50):
+        finger.change(start_ms, False)
+        finger.change(start_ms + 22, None)
+    assert finger.watch(1200) == [(0, False)]
+
+
 def test_held_at_power_on_is_a_press() -> None:
     finger = Finger()
     finger.line.drive(False)

@@ -168,11 +168,17 @@ def test_a_line_stuck_low_is_no_edges() -> None:
     assert reasons(w.go(2)) == {"no_edges"}
 
 
-def test_a_dead_notify_thread_is_no_edges_and_never_an_old_echo() -> None:
-    w = Walk(1.0)
+@pytest.mark.parametrize(("distance_m", "habit"), [(1.0, "pulse_38ms"), (None, "pulse_38ms"), (None, "pulse_200ms")])
+def test_a_dead_notify_thread_is_no_edges_and_never_an_old_echo(distance_m: float | None, habit: NoEcho) -> None:
+    """Facing nothing, a 200 ms part has its line high whenever the next ping is due: that is not a stuck line."""
+    w = Walk(distance_m, habit)
     w.go(1)
     w.pins.delivering = False
-    assert reasons(w.go(2)[1:]) == {"no_edges"}
+    outcomes = w.go(3)[1:]
+    assert reasons(outcomes) == {"no_edges"}
+    assert len(outcomes) >= 40
+    w.part.stick(True)
+    assert reasons(w.go(2)[5:]) == {"stuck_high"}
 
 
 def test_edges_delivered_late_are_still_measured_by_their_own_time() -> None:
@@ -285,8 +291,29 @@ class Torment:
         self.pins.delivering = not yes
 
 
+def test_edges_of_an_earlier_time_are_not_this_pings_answer() -> None:
+    torment = Torment(RANGER)
+    torment.wait(100)  # a ping is sent
+    torment.edge(1, -20)
+    torment.edge(0, -10)
+    torment.edge(1, -5)
+    torment.edge(0, 2)
+    torment.wait(10)
+    torment.wait(70)
+    assert [echo.reason for echo in torment.outcomes] == ["no_edges"]
+
+
+def test_a_fall_without_a_rise_is_ignored_and_a_rise_told_twice_is_one() -> None:
+    torment = Torment(RANGER)
+    torment.wait(100)
+    for level, offset_ms in ((0, 0), (2, 0), (1, 1), (1, 5), (0, 11), (0, 12)):
+        torment.edge(level, offset_ms)
+    torment.wait(20)
+    assert [echo.distance_m for echo in torment.outcomes] == [pytest.approx(0.010 * 343.42 / 2)]
+
+
 MOVES = st.one_of(
-    st.tuples(st.just("edge"), st.sampled_from([0, 1, 1, 0, 2]), st.integers(-400, 5)),
+    st.tuples(st.just("edge"), st.sampled_from([0, 1, 1, 0, 2]), st.integers(-40, 3)),
     st.tuples(st.just("wait"), st.one_of(st.just(10), st.integers(0, 600))),
     st.tuples(st.just("line"), st.sampled_from([True, False, None])),
     st.tuples(st.just("broken"), st.booleans()),

@@ -123,6 +123,19 @@ def test_unplugged_the_line_falls_and_nothing_answers_until_plugged() -> None:
     assert len(a.edges) == 4
 
 
+def test_nothing_of_before_an_unplugging_comes_after_it() -> None:
+    a = Analyser(Room(3.0))
+    a.pulse()
+    a.wait(5)
+    a.part.unplug()
+    a.part.plug()
+    a.edges.clear()
+    a.pulse()
+    a.wait(60)
+    (rise, _), (fall, _) = a.edges
+    assert fall - rise == pytest.approx(6.0 / 343.42 * 1e9, abs=2)
+
+
 def test_a_stuck_line_stays_and_heals() -> None:
     a = Analyser(Room(1.0))
     a.part.stick(True)
