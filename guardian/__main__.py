@@ -182,7 +182,8 @@ def overrides(settings: Sequence[str]) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Ours to say: refusals and bad input end with their message alone."""
     args = parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    level = logging.INFO if args.command == "run" else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     if args.config is not None and not args.config.exists():
         print(f"guardian: {args.config} does not exist", file=sys.stderr)
         return 2

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -50,10 +51,13 @@ if TYPE_CHECKING:  # the simulator and numpy are loaded by those who simulate
     from numpy.typing import NDArray
 
     from guardian.sim.bench import Bench
+    from guardian.sim.scenarios import Scenario
 
 log = logging.getLogger(__name__)
 
 UtcNow = Callable[[], datetime | None]
+
+RESTART_NS = 1_500_000_000  # a killed program is back after this: systemd's RestartSec and Python's start
 
 
 class AlreadyRunning(RuntimeError):
@@ -343,6 +347,73 @@ def recorded_device(
     monitor = Monitor(config, None, model, Resume("replay", 1))
     device = Device(Sensors(bench.hardware, config, inbox), monitor, [Buzzer(bench.hardware.pins, config), *watching], inbox)
     return bench, device
+
+
+class Play:
+    """A story on a bench: the whole device in one thread, the story's actions done to hardware and link, restarts included.
+
+    `link(bench)` makes the connection of each life of the program; what of its methods the story names is done to it (wifi_down ...).
+    State is kept in `config.device.state_dir`. `install` names the device in event ids, so that a story repeats exactly.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        scenario: "Scenario",
+        seed: int,
+        link: "Callable[[Bench], Link]",
+        watching: Sequence[Output] = (),
+        pace: float | None = None,
+        model: bytes | None = None,
+        install: str | None = "sim",
+    ) -> None:
+        from guardian.sim.bench import Bench, SimClock  # noqa: PLC0415
+
+        exercise = msgspec.structs.replace(config.device, exercise=scenario.exercise)
+        self.config = msgspec.structs.replace(config, device=exercise)
+        self.scenario = scenario
+        self.world, actions = scenario.stage(seed)
+        self.bench = Bench(self.config, self.world, seed, SimClock(pace))
+        self._make_link = link
+        self._watching = watching
+        self._model = model
+        self._install = install
+        self._utc = simulated_utc(self.bench.clock)
+        self._killed = False
+        for action in actions:
+            self.bench.at(action.t_s, partial(self._act, action.name, action.args))
+        self.bench.at(scenario.duration_s, self._end)
+        self.device: Device
+        self.link: Link
+
+    def run(self) -> None:
+        """From power-on to the story's end, then closed."""
+        self._begin()
+        while True:
+            self.device.run()
+            if not self._killed:
+                break
+            self._killed = False
+            self.bench.crash()
+            self.link.close(farewell=False)
+            self.bench.clock.wait_until(self.bench.clock.now_ns() + RESTART_NS)
+            self._begin()
+        self.device.close()
+
+    def _begin(self) -> None:
+        self.link = self._make_link(self.bench)
+        self.device = simulated_device(self.config, self.bench.hardware, self.link, self._utc, self._model, self._install, self._watching)
+        self.device.start()
+
+    def _act(self, name: str, args: tuple[float, ...]) -> None:
+        if name == "restart":
+            self._killed = True
+            self.device.stop()
+        else:
+            getattr(self.bench if hasattr(self.bench, name) else self.link, name)(*args)
+
+    def _end(self) -> None:
+        self.device.stop()
 
 
 def bench_for_checks(config: Config) -> Hardware:

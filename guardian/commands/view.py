@@ -1,5 +1,6 @@
 """The device as it looks from outside: a live view in a terminal, or lines in a log. Both are outputs like any other."""
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -117,6 +118,7 @@ class LiveView:
         self._config = config
         self._story = story
         self._title = title
+        logging.getLogger().setLevel(logging.ERROR)  # what a part complains of is in the picture; lines between would tear it
         self._live = Live(console=console, auto_refresh=False, transient=False, vertical_overflow="crop")
         self._next_s = 0.0
         self._last: tuple[Frame, Verdict] | None = None
