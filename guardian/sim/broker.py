@@ -41,7 +41,8 @@ class SimLink:
 
     Things a story may turn at any time: `caregiver` (somebody is subscribed), `receipts` (and answers each event with a receipt),
     `refusal` (a PUBACK reason >= 0x80 for events, or None), `pubacks` (False: they get lost), `latency_s`; wifi_down(), wifi_up(),
-    broker_crash(), command(). `broker` holds all that reached the broker, `seen` what reached a subscribed caregiver.
+    caregiver_away() and caregiver_back() (subscribed, but not connected: the broker queues), broker_crash(), command(). `broker` holds all
+    that reached the broker, `seen` what reached the caregiver.
     """
 
     def __init__(self, clock: SimClock, config: Config, latency_s: float = 0.02) -> None:
@@ -54,6 +55,8 @@ class SimLink:
         self.broker: list[Arrived] = []
         self.seen: list[Arrived] = []
         self.retained: dict[str, bytes] = {}
+        self._away = False
+        self._queue: list[Arrived] = []
         self._clock = clock
         self._v5 = config.mqtt.protocol == 5
         self._keepalive_ns = ns(config.mqtt.keepalive_s)
@@ -125,10 +128,20 @@ class SimLink:
         elif not self._up:
             self._connect_later(RECONNECT_S)
 
-    def broker_crash(self, lost: int = 0) -> None:
-        """The broker dies and is back a second later, without the last `lost` messages that it had acknowledged."""
-        if lost:
-            del self.broker[-lost:]
+    def caregiver_away(self) -> None:
+        """The caregiver's program is disconnected; its subscription lives on in the broker."""
+        self._away = True
+
+    def caregiver_back(self) -> None:
+        """It is back, and gets what the broker still has for it."""
+        self._away = False
+        queue, self._queue = self._queue, []
+        for message in queue:
+            self._see(message)
+
+    def broker_crash(self) -> None:
+        """The broker dies and is back a second later, without what it had acknowledged and queued but not yet saved."""
+        self._queue.clear()
         self._known = False
         self._lose("connection refused")
 
@@ -190,20 +203,21 @@ class SimLink:
         if token is not None and self.pubacks:
             answer = reason if self._v5 else None
             self._pass(lambda: self._say(("ack", token, answer)))
-        if event and reason == 0 and self.receipts:
-            try:
-                id_ = json.loads(payload)["id"]
-            except (ValueError, KeyError, TypeError):
-                return
-            self._deliver("receipt", json.dumps({"id": id_}).encode(), False)
 
     def _store(self, topic: str, payload: bytes, retain: bool) -> None:
         message = Arrived(self._clock.now_ns(), topic, payload, retain)
         self.broker.append(message)
         if retain:
             self.retained[topic] = payload
-        if self.caregiver:
-            self.seen.append(message)
+        if self.caregiver and self._away:
+            self._queue.append(message)
+        elif self.caregiver:
+            self._see(message)
+
+    def _see(self, message: Arrived) -> None:
+        self.seen.append(message)
+        if message.topic.endswith("/event") and self.receipts:
+            self._deliver("receipt", json.dumps({"id": json.loads(message.payload)["id"]}).encode(), False)
 
     def _deliver(self, leaf: str, payload: bytes, retain: bool) -> None:
         if self._known:  # a clean start: nothing is kept for a device that is away
