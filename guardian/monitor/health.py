@@ -192,5 +192,7 @@ class Health:
         low = m.charge is not None and m.charge < self._low_charge
         if m.undervoltage or low:
             standing.append(Fault("supply_low", "undervoltage" if m.undervoltage else "charge"))
-        standing.extend(fault for fault in frame.faults if fault.name not in JUDGED_HERE)
+        if frame.faults:
+            known = JUDGED_HERE | {fault.name for fault in standing}
+            standing.extend(fault for fault in frame.faults if fault.name not in known)
         return tuple(standing)
