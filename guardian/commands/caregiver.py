@@ -29,6 +29,7 @@ class Received(Struct, frozen=True):
     event_type: str
     severity: str
     evidence: dict[str, Any] = {}
+    uptime_s: float = 0.0
     at: float = 0.0
 
 

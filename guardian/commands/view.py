@@ -20,6 +20,8 @@ from guardian.verdict import Alarm, Obstacle, State, Verdict
 
 REFRESH_S = 0.1
 WIDTH = 78
+STORY_ROWS = 6
+CAREGIVER_ROWS = 5
 STATES: dict[State, str] = {
     State.OFF: "dim",
     State.SETTLING: "yellow",
@@ -51,6 +53,10 @@ class Story:
     def __init__(self, told: Callable[[Line], None] | None = None, keep: int = 200) -> None:
         self.lines: deque[Line] = deque(maxlen=keep)
         self._told = told
+
+    def so_far(self) -> list[Line]:
+        """The lines kept, oldest first; a copy, since another thread may be adding one."""
+        return list(self.lines)
 
     def add(self, line: Line) -> None:
         """One more."""
@@ -104,9 +110,9 @@ def printed(console: Console) -> Callable[[Line], None]:
     return tell
 
 
-def as_text(line: Line) -> Text:
+def as_text(line: Line, who: bool = True) -> Text:
     """One line: time, who, what."""
-    return Text.assemble((f"{line.t_s:7.2f} s  ", "dim"), (f"{line.who:9s} ", "bold"), (line.text, line.style))
+    return Text.assemble((f"{line.t_s:7.2f} s  ", "dim"), (f"{line.who:9s} " if who else "", "bold"), (line.text, line.style))
 
 
 class LiveView:
@@ -146,8 +152,8 @@ class LiveView:
             self._live.update(picture(self._config, self._title, *self._last, self._story), refresh=True)
 
 
-def picture(config: Config, title: str, frame: Frame, verdict: Verdict, story: Story, rows: int = 11) -> RenderableType:
-    """The device in one tick, and the last `rows` lines of its story."""
+def picture(config: Config, title: str, frame: Frame, verdict: Verdict, story: Story) -> RenderableType:
+    """The device in one tick, what happened last, and what the caregiver has been told: 22 lines."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(style="dim", width=8)
     grid.add_column(no_wrap=True, overflow="ellipsis", width=WIDTH - 14)
@@ -165,11 +171,20 @@ def picture(config: Config, title: str, frame: Frame, verdict: Verdict, story: S
         subtitle_align="right",
         width=WIDTH,
     )
-    lines = [as_text(line) for line in story.lines if line.who not in ("sound", "behind")][-rows:]
-    for line in lines:
-        line.truncate(WIDTH, overflow="ellipsis")
-    lines += [Text()] * (rows - len(lines))
-    return Group(device, *lines)
+    told = [line for line in story.so_far() if line.who == "caregiver"]
+    happened = [line for line in story.so_far() if line.who in ("state", "event", "sound")]
+    caregiver = Panel(
+        _last(told, CAREGIVER_ROWS, WIDTH - 4, who=False), title="[bold]the caregiver sees[/]", title_align="left", width=WIDTH
+    )
+    return Group(device, _last(happened, STORY_ROWS, WIDTH), caregiver)
+
+
+def _last(lines: list[Line], rows: int, width: int, who: bool = True) -> Group:
+    """The last lines, exactly `rows` of them, none wider than `width`."""
+    texts = [as_text(line, who) for line in lines[-rows:]]
+    for text in texts:
+        text.truncate(width, overflow="ellipsis")
+    return Group(*texts, *[Text()] * (rows - len(texts)))
 
 
 def _alarm(alarm: Alarm | None) -> str:
