@@ -54,7 +54,7 @@ def taps(bandwidth_hz: float, delay_s: float | None, step_s: float) -> Floats:
     """Impulse response, sum 1, of a second-order low-pass with this -3 dB bandwidth and this delay at low frequency.
 
     Without a documented delay it is a Butterworth filter (delay sqrt(2)/ω). A longer delay is added as dead time; a shorter one is met by a
-    lower Q, for which delay × bandwidth falls.
+    lower Q, for which delay × bandwidth falls towards that of one pole (the 6050's sheet claims less than that at 5 and 10 Hz: not met).
     """
     q = math.sqrt(0.5)
     dead_s = 0.0
