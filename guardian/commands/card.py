@@ -6,6 +6,8 @@ BEGIN = "<!-- card of sounds and gestures: begin (make card) -->"
 END = "<!-- card of sounds and gestures: end -->"
 
 LONG_MS, SHORT_MS = 250, 100
+LOOP_MS = 1300  # of a sound that goes on, this much is drawn
+GAPS = ((1, 200), (2, 400), (3, 650), (4, 1 << 30))  # columns, for a gap shorter than this (ms)
 GROUPS = (  # priority from, heading
     (96, "Falls: caregivers"),
     (80, "Behind you: stop or slow down"),
@@ -16,14 +18,17 @@ GROUPS = (  # priority from, heading
 
 
 def rhythm(sound: Sound) -> str:
-    """A sound as it is heard: long, middle and short beeps with their gaps; longer gaps are wider."""
+    """A sound as it is heard: long, middle and short beeps, with gaps as wide as they last; what goes on is shown going on."""
+    pattern = sound.on_off_ms
+    if sound.repeat_s == 0:
+        pattern *= max(1, LOOP_MS // sum(pattern))
     drawn = ""
-    for index, ms in enumerate(sound.on_off_ms):
+    for index, ms in enumerate(pattern):
         if index % 2 == 0:
             drawn += "━━━" if ms >= LONG_MS else "━" if ms >= SHORT_MS else "•"
         else:
-            drawn += " " if ms < LONG_MS else "  " if ms < 600 else "    "
-    return drawn.rstrip()
+            drawn += " " * next(width for width, up_to_ms in GAPS if ms < up_to_ms)
+    return drawn.rstrip() + (" …" if sound.repeat_s == 0 else "")
 
 
 def how_often(sound: Sound) -> str:

@@ -20,7 +20,7 @@ from guardian.verdict import Alarm, Obstacle, State, Verdict
 
 REFRESH_S = 0.1
 WIDTH = 78
-STORY_ROWS = 6
+STORY_ROWS = 5
 CAREGIVER_ROWS = 5
 STATES: dict[State, str] = {
     State.OFF: "dim",
@@ -153,7 +153,7 @@ class LiveView:
 
 
 def picture(config: Config, title: str, frame: Frame, verdict: Verdict, story: Story) -> RenderableType:
-    """The device in one tick, what happened last, and what the caregiver has been told: 22 lines."""
+    """The device in one tick, what happened last, and what the caregiver has been told: 20 lines."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(style="dim", width=8)
     grid.add_column(no_wrap=True, overflow="ellipsis", width=WIDTH - 14)
@@ -173,9 +173,8 @@ def picture(config: Config, title: str, frame: Frame, verdict: Verdict, story: S
     )
     told = [line for line in story.so_far() if line.who == "caregiver"]
     happened = [line for line in story.so_far() if line.who in ("state", "event", "sound")]
-    caregiver = Panel(
-        _last(told, CAREGIVER_ROWS, WIDTH - 4, who=False), title="[bold]the caregiver sees[/]", title_align="left", width=WIDTH
-    )
+    seen = _last(told, CAREGIVER_ROWS, WIDTH - 4, who=False)
+    caregiver = Panel(seen, title="[bold]the caregiver sees[/]", title_align="left", width=WIDTH)
     return Group(device, _last(happened, STORY_ROWS, WIDTH), caregiver)
 
 

@@ -4,7 +4,7 @@ from guardian.contract import EVENTS, Severity
 from guardian.verdict import Event, Evidence
 
 TEXTS: dict[str, str] = {
-    "fall": "has fallen and has not answered the countdown",
+    "fall": "has fallen, and did not cancel",
     "long_lie": "still lies on the floor",
     "sos": "asks for help (SOS)",
     "fall_suspected": "may have fallen; the countdown runs",
