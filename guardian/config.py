@@ -157,6 +157,7 @@ class Gait(Section, frozen=True, kw_only=True):
     direction_sure: Annotated[float, Meta(ge=0.05, le=0.95)]
     walk_swing_m_s2: Annotated[float, Meta(ge=1, le=20)]
     run_swing_m_s2: Annotated[float, Meta(ge=1, le=20)]
+    walk_cadence: Annotated[float, Meta(ge=100, le=200)]
     run_cadence: Annotated[float, Meta(ge=100, le=200)]
     body_motion_s: Annotated[float, Meta(ge=1, le=10)]
     body_motion_gyro_deg_s: Annotated[float, Meta(ge=0.01, le=10)]

@@ -89,9 +89,11 @@ class FallMemory(Struct):
 class FallDetector:
     """Poses in, FallSigns out; see the module's docstring."""
 
-    def __init__(self, config: Config, model: None = None) -> None:
-        """`model`: None is the literature's rule; learned weights come as another type."""
+    def __init__(self, config: Config, model: bytes | None = None) -> None:
+        """`model`: learned weights, None for the literature's rule. Raises ValueError for weights that no rule here can read."""
         settings = config.fall
+        if model is not None:
+            raise ValueError("this version has no learned fall rule: leave the model out")
         self._rule: Rule = Ahn(settings)
         self._impact_g = settings.impact_g
         self._upright_ns = ns(settings.impact_upright_s)

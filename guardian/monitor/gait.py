@@ -88,6 +88,7 @@ class Gait:
         self._sure_squared = settings.direction_sure * settings.direction_sure
         self._walk_power = settings.walk_swing_m_s2 * settings.walk_swing_m_s2
         self._run_power = settings.run_swing_m_s2 * settings.run_swing_m_s2
+        self._walk_cadence = settings.walk_cadence
         self._run_cadence = settings.run_cadence
         self._parts = max(2, ns(settings.body_motion_s) // PART_NS)
         self._moving_accel = settings.body_motion_accel_g * ONE_G
@@ -176,7 +177,7 @@ class Gait:
         cross = m.cross
         if cross * cross <= self._sure_squared * m.forward_power * m.change_power:
             return Direction.UNKNOWN
-        if m.power < self._walk_power and m.cadence < self._run_cadence:
+        if m.power < self._walk_power and m.cadence < self._walk_cadence:
             return Direction.FORWARD if cross > 0.0 else Direction.BACKWARD
         if m.power > self._run_power and m.cadence > self._run_cadence:
             return Direction.BACKWARD if cross > 0.0 else Direction.FORWARD

@@ -1,0 +1,204 @@
+"""Attitude: up, alignment, posture, stillness, against movements whose truth is known."""
+
+import math
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from guardian.config import Calibration, Config
+from guardian.frame import ImuSample
+from guardian.monitor.estimate import Attitude, Pose
+from guardian.verdict import Posture
+
+from .wearer import STEP_NS, G, Wearer, recorded, sample, turned
+
+FORWARD, SIDE = turned("y", 36.0), turned("x", -36.0)  # how people's belts sit
+Z = (0.0, 0.0, 0.0)
+
+
+def poses(attitude: Attitude, samples: list[ImuSample], walking: bool = False) -> list[Pose]:
+    return [attitude.step(each, walking) for each in samples]
+
+
+def lean_deg(pose: Pose) -> float:
+    return math.degrees(math.acos(max(-1.0, min(1.0, pose.lean_cos))))
+
+
+def test_standing_is_known_as_upright_after_half_a_second(config: Config) -> None:
+    seen = poses(Attitude(config), Wearer(noise_g=0.003, noise_deg_s=0.05).stay(2.0))
+    assert [pose.posture for pose in seen[:45]] == [Posture.UNKNOWN] * 45
+    assert all(pose.posture is Posture.UPRIGHT and pose.trusted for pose in seen[52:])
+    assert seen[-1].settled
+    assert not seen[100].settled, "settled needs a second of known vertical"
+
+
+@pytest.mark.parametrize("mount", [FORWARD, SIDE, turned("y", -36.0)], ids=["forward", "side", "back"])
+def test_a_belt_36_degrees_off_is_upright_after_a_still_second_and_measures_lean_from_there(config: Config, mount: np.ndarray) -> None:
+    attitude, wearer = Attitude(config), Wearer(mount, noise_g=0.003, noise_deg_s=0.05)
+    standing = poses(attitude, wearer.stay(2.0))
+    assert lean_deg(standing[80]) > 30, "until a still second is over, nominal axes"
+    assert lean_deg(standing[-1]) < 0.5
+    leaning = poses(attitude, wearer.lean(30.0, 1.0))[-1]
+    assert lean_deg(leaning) == pytest.approx(30.0, abs=1.0)
+    assert math.degrees(math.asin(-leaning.up[0])) == pytest.approx(30.0, abs=1.0), "forward stays forward"
+
+
+@pytest.mark.parametrize("mount", [FORWARD, SIDE], ids=["forward", "side"])
+def test_a_belt_put_on_in_mid_walk_is_aligned_by_five_seconds_of_walking(config: Config, mount: np.ndarray) -> None:
+    attitude, wearer = Attitude(config), Wearer(mount)
+    walk = poses(attitude, wearer.walk(7.0, swing=4.0, sway_deg=4.0), walking=True)
+    assert lean_deg(walk[300]) > 25
+    assert max(lean_deg(pose) for pose in walk[600:]) < 7, "sway of 4° and nothing else"
+
+
+def test_a_belt_put_on_lying_down_is_not_aligned_to_lying(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer(noise_deg_s=0.05)
+    wearer.lean(-90.0, 1.0)  # before power-on
+    lying = poses(attitude, wearer.stay(5.0))
+    assert lying[-1].posture is Posture.DOWN
+    assert any(pose.still for pose in lying)
+    poses(attitude, wearer.lean(0.0, 2.0))
+    assert poses(attitude, wearer.stay(2.0))[-1].posture is Posture.UPRIGHT
+
+
+def test_a_still_second_in_an_armchair_is_replaced_by_the_first_walk(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer()
+    wearer.lean(-25.0, 1.0)
+    assert lean_deg(poses(attitude, wearer.stay(2.0))[-1]) < 1, "nothing better is known yet"
+    poses(attitude, wearer.lean(0.0, 1.0))
+    assert lean_deg(poses(attitude, wearer.stay(1.0))[-1]) == pytest.approx(25.0, abs=1)
+    assert lean_deg(poses(attitude, wearer.walk(8.0), walking=True)[-1]) < 5
+
+
+def test_a_creeping_belt_is_followed_slowly_even_from_a_calibration(config: Config) -> None:
+    calibrated = Calibration(up=(0.0, 0.0, 1.0), gyro_bias=(0.0, 0.0, 0.0), height_m=0.95)
+    attitude, wearer = Attitude(config, calibrated), Wearer(turned("y", 20.0))
+    walk = poses(attitude, wearer.walk(120.0, sway_deg=0.0), walking=True)
+    at = {second: lean_deg(walk[second * 100]) for second in (10, 60, 119)}
+    assert 16 < at[10] < 20, "a lean is not taken for the belt at once"
+    assert at[60] == pytest.approx(20 * math.exp(-1), abs=3)
+    assert at[119] < 5
+
+
+@pytest.mark.parametrize("up", [(0.0, 0.0, -1.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.2), (math.nan, 0.0, 1.0), (0.0, 0.0, math.inf)], ids=str)
+def test_a_calibration_that_is_no_upright_stance_is_left_aside(config: Config, up: tuple[float, float, float]) -> None:
+    attitude = Attitude(config, Calibration(up=up, gyro_bias=(math.nan, 50.0, 0.0), height_m=0.95))
+    assert poses(attitude, Wearer().stay(3.0))[-1].lean_cos == pytest.approx(1.0, abs=1e-6)
+
+
+def test_falling_flat_is_followed_through_the_air_and_is_down_after_0_3_s(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer()
+    poses(attitude, wearer.stay(3.0))
+    falling = poses(attitude, wearer.lean(90.0, 0.6, lightness=0.7))
+    assert lean_deg(falling[-1]) == pytest.approx(90.0, abs=6), "the accelerometer says nothing true in a fall"
+    after = falling + poses(attitude, wearer.stay(1.0))
+    beyond = next(i for i, pose in enumerate(after) if lean_deg(pose) > 60)
+    first_down = next(i for i, pose in enumerate(after) if pose.posture is Posture.DOWN)
+    assert first_down - beyond == 30
+    assert {pose.posture for pose in after[:first_down]} == {Posture.UPRIGHT, Posture.LEANING}
+
+
+def test_a_bow_of_a_moment_is_not_down(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer()
+    poses(attitude, wearer.stay(2.0))
+    bow = poses(attitude, wearer.lean(70.0, 0.7) + wearer.stay(0.1) + wearer.lean(0.0, 0.7))
+    assert max(lean_deg(pose) for pose in bow) > 65
+    assert all(pose.posture is not Posture.DOWN for pose in bow)
+
+
+def test_turning_in_the_air_comes_back_to_where_it_began(config: Config) -> None:
+    attitude = Attitude(config)
+    poses(attitude, Wearer().stay(2.0))
+    rate = np.radians(np.array([240.0, 180.0, -200.0]))  # 360 °/s about a slanted axis: one turn in a second
+    turn = 2 * math.pi / float(np.linalg.norm(rate))
+    count = round(turn * 100)
+    spin = [sample(2_000_000_000 + i * STEP_NS, np.zeros(3), rate * (turn * 100 / count)) for i in range(count)]
+    assert poses(attitude, [*spin, sample(2_000_000_000 + count * STEP_NS, np.zeros(3), -rate)])[-2].lean_cos > 0.998
+
+
+def test_nothing_is_integrated_across_a_hole(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer()
+    poses(attitude, wearer.stay(2.0))
+    wearer.lean(80.0, 0.3)  # lost
+    after = poses(attitude, wearer.stay(1.0))
+    assert [pose.posture for pose in after[:45]] == [Posture.UNKNOWN] * 45
+    assert after[-1].trusted
+    assert lean_deg(after[-1]) == pytest.approx(80.0, abs=1)
+
+
+def test_a_reported_gap_counts_as_a_hole_and_time_running_backward_too(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer()
+    poses(attitude, wearer.stay(2.0))
+    attitude.gap(2_000_000_000)
+    again = poses(attitude, wearer.stay(1.0))
+    assert not again[0].trusted
+    assert again[-1].trusted
+    assert not poses(attitude, [sample(0, np.array([0.0, 0.0, G]), np.zeros(3))])[0].trusted
+
+
+def test_after_a_full_scale_sample_the_posture_is_unknown_for_a_second(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer()
+    poses(attitude, wearer.stay(2.0))
+    hit = wearer.stay(2.0)
+    hit[10] = msgspec.structs.replace(hit[10], saturated=True)
+    seen = poses(attitude, hit)
+    unknown = [i for i, pose in enumerate(seen) if pose.posture is Posture.UNKNOWN]
+    assert unknown == list(range(10, 110))
+
+
+def test_half_the_scale_is_never_trusted_and_its_still_second_shows_it(config: Config) -> None:
+    attitude = Attitude(config)
+    wrong = [msgspec.structs.replace(each, accel=(0.0, 0.0, each.accel[2] / 2)) for each in Wearer(noise_g=0.003).stay(3.0)]
+    seen = poses(attitude, wrong)
+    assert all(pose.posture is Posture.UNKNOWN for pose in seen)
+    assert any(pose.still for pose in seen)
+    assert attitude.still_means[0] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_worn_out_gyro_has_still_seconds_that_show_it(config: Config) -> None:
+    attitude = Attitude(config)
+    assert any(pose.still for pose in poses(attitude, Wearer(noise_deg_s=0.1, bias_deg_s=12.0).stay(3.0)))
+    norm_g, rate = attitude.still_means
+    assert norm_g == pytest.approx(1.0, abs=0.001)
+    assert math.degrees(rate) == pytest.approx(12.0 * math.sqrt(3), abs=0.1)
+
+
+def test_the_gyros_bias_is_learnt_at_rest_and_taken_off(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer(noise_deg_s=0.1, bias_deg_s=3.0)
+    rest = poses(attitude, wearer.stay(25.0))
+    assert lean_deg(rest[-1]) < 0.6
+    assert abs(math.degrees(rest[-1].gyro[1])) < 0.5
+
+
+def test_walking_is_settled_and_sitting_down_is_not(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer()
+    walk = poses(attitude, wearer.walk(6.0, sway_deg=4.0))
+    assert all(pose.settled for pose in walk[250:])
+    sitting = poses(attitude, wearer.lean(40.0, 0.8) + wearer.lean(-10.0, 0.8))
+    assert not any(pose.settled for pose in sitting[60:])
+
+
+def test_walking_holds_no_still_second_and_standing_sway_does(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer()
+    assert not any(pose.still for pose in poses(attitude, wearer.walk(5.0)))
+    assert any(pose.still for pose in poses(attitude, wearer.move(3.0, lambda t: 0.5 * math.sin(3.0 * t))))
+
+
+def test_vertical_acceleration_is_of_the_world_whatever_the_lean(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer(FORWARD)
+    poses(attitude, wearer.stay(2.0) + wearer.lean(30.0, 1.0) + wearer.stay(2.0))
+    up = poses(attitude, wearer.move(0.5, lambda t: 30.0, down=lambda t: 3.0))
+    assert up[20].vertical_m_s2 == pytest.approx(3.0, abs=0.1)
+    assert up[20].norm_g == pytest.approx((G + 3.0) / G, abs=0.001)
+
+
+@pytest.mark.parametrize("trial", ["D01_SE11_R01", "D04_SA11_R01", "D04_SE01_R01"])
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "reversed"])
+def test_real_walks_and_runs_with_tilted_belts_are_upright_and_settled(config: Config, sisfall: Path, trial: str, backward: bool) -> None:
+    samples = recorded(sisfall, trial, backward)[:3000]  # these belts sit 27-43° off
+    seen = poses(Attitude(config), samples, walking=True)
+    assert sum(pose.posture is Posture.UPRIGHT for pose in seen[600:]) == len(seen[600:])
+    assert sum(pose.settled for pose in seen[150:]) / len(seen[150:]) > 0.9
+    assert sum(lean_deg(pose) < 25 for pose in seen[600:]) / len(seen[600:]) > 0.95

@@ -1,0 +1,228 @@
+"""The signs of a fall: Ahn's rule at its edges, impacts, and both on real recordings; and that no motion at all upsets the chain."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardian.config import Config
+from guardian.frame import ImuSample
+from guardian.monitor.estimate import Attitude, Pose
+from guardian.monitor.fall import FallDetector, FallSigns
+from guardian.monitor.gait import Gait, Stride
+from guardian.verdict import Posture
+
+from .wearer import STEP_NS, G, Wearer, recorded
+
+Seen = tuple[Pose, Stride, FallSigns]
+
+
+class Mind:
+    """Attitude, gait and fall signs in a row, as the monitor has them, with its snapshots."""
+
+    def __init__(self, config: Config, exercise: str = "walk") -> None:
+        self._config, self._exercise = config, config.exercises[exercise]
+        self.parts: tuple[Attitude, Gait, FallDetector] = (Attitude(config), Gait(config), FallDetector(config))
+
+    def see(self, samples: list[ImuSample]) -> list[Seen]:
+        attitude, gait, fall = self.parts
+        out = []
+        for each in samples:
+            pose = attitude.step(each, gait.memory.walking)
+            out.append((pose, gait.step(pose), fall.step(pose, self._exercise)))
+        return out
+
+    def restarted(self) -> "Mind":
+        """Another mind that knows what this one has written down, through JSON."""
+        other = Mind(self._config)
+        for old, new in zip(self.parts, other.parts, strict=True):
+            new.memory = msgspec.convert(json.loads(msgspec.json.encode(old.memory)), type(new.memory))
+        return other
+
+
+def pose(norm_g: float = 1.0, rate_deg_s: float = 0.0, lean_deg: float = 0.0, t_s: float = 0.0, trusted: bool = True) -> Pose:
+    lean_cos = math.cos(math.radians(lean_deg))
+    posture = Posture.UNKNOWN if not trusted else Posture.UPRIGHT if lean_deg < 45 else Posture.DOWN
+    up = (-math.sin(math.radians(lean_deg)), 0.0, lean_cos)
+    rate = (0.0, math.radians(rate_deg_s), 0.0)
+    return Pose(int(t_s * 1e9), posture, lean_cos, up, 0.0, (0.0, 0.0, norm_g * G), rate, norm_g, True, False, trusted)
+
+
+@pytest.mark.parametrize(
+    ("norm_g", "rate_deg_s", "lean_deg", "fires"),
+    [
+        (0.89, 47.4, 24.8, True),
+        (0.91, 300.0, 80.0, False),
+        (0.10, 47.2, 80.0, False),
+        (0.10, 300.0, 24.6, False),
+        (0.10, 300.0, 80.0, True),
+        (1.00, 0.0, 0.0, False),
+    ],
+)
+def test_ahns_rule_needs_all_three_at_once(config: Config, norm_g: float, rate_deg_s: float, lean_deg: float, fires: bool) -> None:
+    signs = FallDetector(config).step(pose(norm_g, rate_deg_s, lean_deg), config.exercises["walk"])
+    assert signs.firing is fires
+    assert 0.0 <= signs.score <= 1.0
+    assert bool(signs.evidence) is fires
+
+
+def test_the_evidence_says_what_fired_in_its_units(config: Config) -> None:
+    signs = FallDetector(config).step(pose(0.5, 120.0, 60.0), config.exercises["walk"])
+    assert signs.evidence == {"rule": "ahn2019", "score": 1.0, "norm_g": 0.5, "rate_deg_s": 120.0, "lean_cos": 0.5}
+
+
+def test_everyday_wear_asks_for_more_than_exercise(config: Config) -> None:
+    mild = pose(0.88, 55.0, 27.0)
+    assert FallDetector(config).step(mild, config.exercises["walk"]).firing
+    assert not FallDetector(config).step(mild, config.exercises["everyday"]).firing
+
+
+def test_an_unknown_attitude_fires_nothing(config: Config) -> None:
+    signs = FallDetector(config).step(pose(0.3, 200.0, 80.0, trusted=False), config.exercises["walk"])
+    assert not signs.firing
+    assert signs.score == 0.0
+
+
+@pytest.mark.parametrize(
+    ("norm_g", "upright_before_s", "counts"), [(2.51, 2.9, True), (2.49, 0.1, False), (9.0, 3.1, False), (9.0, 0.0, True)]
+)
+def test_an_impact_counts_within_three_seconds_of_being_upright(
+    config: Config, norm_g: float, upright_before_s: float, counts: bool
+) -> None:
+    detector, walk = FallDetector(config), config.exercises["walk"]
+    detector.step(pose(t_s=10.0), walk)
+    lean = 80.0 if upright_before_s else 0.0
+    signs = detector.step(pose(norm_g, lean_deg=lean, t_s=10.0 + upright_before_s), walk)
+    assert signs.impact is counts
+    assert signs.peak_g == norm_g
+
+
+def test_an_impact_before_anyone_stood_upright_is_none(config: Config) -> None:
+    assert not FallDetector(config).step(pose(9.0, lean_deg=80.0), config.exercises["walk"]).impact
+
+
+def test_the_peak_is_that_of_the_impact_until_it_is_over(config: Config) -> None:
+    detector, walk = FallDetector(config), config.exercises["walk"]
+    steps = [(0.0, 1.0), (0.1, 3.0), (0.2, 5.0), (0.3, 2.6), (2.0, 1.0), (3.2, 1.0)]
+    assert [detector.step(pose(norm_g, t_s=t_s), walk).peak_g for t_s, norm_g in steps] == [1.0, 3.0, 5.0, 5.0, 5.0, 1.0]
+
+
+def test_weights_that_no_rule_reads_are_refused(config: Config) -> None:
+    with pytest.raises(ValueError, match="no learned fall rule"):
+        FallDetector(config, b"weights")
+
+
+def test_signs_of_one_frame_merge_to_what_either_saw() -> None:
+    blow = FallSigns(firing=False, score=0.2, impact=True, peak_g=4.0, evidence={})
+    fall = FallSigns(firing=True, score=0.8, impact=False, peak_g=1.0, evidence={"score": 0.8})
+    for merged in (blow.merged(fall), fall.merged(blow)):
+        assert merged == FallSigns(firing=True, score=0.8, impact=True, peak_g=4.0, evidence={"score": 0.8})
+
+
+def test_a_backward_fall_fires_before_the_ground_and_ends_down(config: Config) -> None:
+    mind, wearer = Mind(config), Wearer(noise_g=0.003, noise_deg_s=0.05)
+    quiet = mind.see(wearer.stay(2.0) + wearer.walk(6.0, surge=-1.2))
+    assert not any(signs.firing or signs.impact for _, _, signs in quiet)
+    falling = mind.see(wearer.lean(-80.0, 0.6, lightness=0.6))
+    assert any(signs.firing for _, _, signs in falling)
+    blow = mind.see(wearer.move(0.04, lambda t: -80.0, down=lambda t: 4 * G))
+    assert all(signs.impact for _, _, signs in blow)
+    assert mind.see(wearer.stay(1.0))[-1][0].posture is Posture.DOWN
+
+
+def test_sitting_down_gently_and_bowing_slowly_fire_nothing(config: Config) -> None:
+    mind, wearer = Mind(config), Wearer(noise_g=0.003, noise_deg_s=0.05)
+    stand = wearer.stay(2.0)
+    sit = wearer.move(1.2, lambda t: 30 * math.sin(math.pi * t / 1.2), down=lambda t: -1.0 * math.sin(2 * math.pi * t / 1.2))
+    bow = wearer.stay(1.0) + wearer.lean(70.0, 2.0) + wearer.lean(0.0, 2.0)
+    assert not any(signs.firing or signs.impact for _, _, signs in mind.see(stand + sit + bow))
+
+
+def impact_s(sisfall: Path, trial: str) -> float:
+    with (sisfall / "fall_times.csv").open() as file:
+        return next(float(row["impact_s"]) for row in csv.DictReader(file) if row["trial"] == trial)
+
+
+@pytest.mark.parametrize("trial", ["F01_SA03_R01", "F02_SA10_R02", "F03_SA19_R01", "F06_SA05_R01", "F11_SA08_R03", "F15_SA23_R05"])
+def test_real_falls_end_in_an_impact_and_lying(config: Config, sisfall: Path, trial: str) -> None:
+    seen = Mind(config).see(recorded(sisfall, trial))
+    hit = round(impact_s(sisfall, trial) * 100)
+    assert any(signs.impact for _, _, signs in seen[hit - 3 : hit + 4])
+    assert any(pose.posture is Posture.DOWN for pose, _, _ in seen[hit : hit + 300])
+    assert not any(pose.posture is Posture.DOWN for pose, _, _ in seen[: hit - 100])
+
+
+@pytest.mark.parametrize("trial", ["F01_SA03_R01", "F04_SA16_R02", "F08_SA07_R01", "F14_SA12_R01"])
+def test_ahns_rule_sees_real_falls_coming(config: Config, sisfall: Path, trial: str) -> None:
+    seen = Mind(config).see(recorded(sisfall, trial))
+    first = next(i for i, (_, _, signs) in enumerate(seen) if signs.firing) / 100
+    assert 0.1 < impact_s(sisfall, trial) - first < 1.0
+
+
+@pytest.mark.parametrize("trial", ["D01_SE07_R01", "D02_SA02_R01", "D01_SE11_R01"])
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "reversed"])
+def test_real_walks_fire_nothing_once_aligned_and_have_no_impact(config: Config, sisfall: Path, trial: str, backward: bool) -> None:
+    seen = Mind(config).see(recorded(sisfall, trial, backward)[:6000])
+    assert not any(signs.impact for _, _, signs in seen)
+    assert not any(signs.firing for _, _, signs in seen[900:])
+
+
+ACCEL = st.floats(-32 * G, 32 * G, allow_nan=False)
+RATE = st.floats(-math.radians(2000), math.radians(2000), allow_nan=False)
+VECTORS = st.tuples(st.tuples(ACCEL, ACCEL, ACCEL), st.tuples(RATE, RATE, RATE), st.booleans())
+GAPS_NS = st.sampled_from([STEP_NS] * 6 + [9_600_000, 0, 1, 49_000_000, 60_000_000, 2_000_000_000, -1, -5_000_000_000])
+RUNS = st.lists(st.tuples(VECTORS, GAPS_NS, st.integers(1, 60)), min_size=1, max_size=25)  # the same motion, so many samples
+
+
+def played(runs: list[tuple[tuple[tuple[float, ...], tuple[float, ...], bool], int, int]]) -> list[ImuSample]:
+    t_ns, out = 10_000_000_000, []
+    for (accel, gyro, saturated), gap_ns, count in runs:
+        for _ in range(count):
+            t_ns += gap_ns
+            out.append(ImuSample(t_ns, (accel[0], accel[1], accel[2]), (gyro[0], gyro[1], gyro[2]), saturated))
+    return out
+
+
+def numbers(thing: object) -> list[float]:
+    if isinstance(thing, dict):
+        return [n for value in thing.values() for n in numbers(value)]
+    if isinstance(thing, (tuple, list)):
+        return [n for value in thing for n in numbers(value)]
+    return [thing] if isinstance(thing, float) else []
+
+
+@settings(max_examples=60, deadline=None)
+@given(runs=RUNS)
+def test_no_motion_raises_or_yields_what_is_no_number(config: Config, runs: list) -> None:  # type: ignore[type-arg]
+    mind = Mind(config)
+    for shown in mind.see(played(runs)):
+        assert all(math.isfinite(number) for number in numbers(msgspec.to_builtins(shown)))
+        posed, stride, signs = shown
+        assert abs(posed.up[0] ** 2 + posed.up[1] ** 2 + posed.up[2] ** 2 - 1.0) < 1e-6
+        assert (posed.posture is Posture.UNKNOWN) is not posed.trusted
+        assert 0.0 <= signs.score <= 1.0
+        assert 0.0 <= stride.cadence <= 300.0
+    assert all(math.isfinite(n) for part in mind.parts for n in numbers(msgspec.to_builtins(part.memory)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(runs=RUNS, cut=st.integers(0, 400))
+def test_after_a_restart_the_mind_goes_on_exactly(config: Config, runs: list, cut: int) -> None:  # type: ignore[type-arg]
+    samples = played(runs)
+    mind = Mind(config)
+    mind.see(samples[:cut])
+    other = mind.restarted()
+    assert other.see(samples[cut:]) == mind.see(samples[cut:])
+
+
+def test_after_a_restart_in_mid_walk_the_mind_goes_on_exactly(config: Config) -> None:
+    wearer, mind = Wearer(noise_g=0.003, noise_deg_s=0.05), Mind(config)
+    mind.see(wearer.stay(2.0) + wearer.walk(9.37))
+    other = mind.restarted()
+    rest = wearer.walk(5.0) + wearer.lean(80.0, 0.5, lightness=0.7) + wearer.stay(2.0)
+    assert other.see(rest) == mind.see(rest)

@@ -1,0 +1,180 @@
+"""Gait: steps, cadence, direction and body motion, against walks whose truth is known and SisFall's."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from guardian.config import Config
+from guardian.frame import ImuSample
+from guardian.monitor.estimate import Attitude
+from guardian.monitor.gait import Gait, Stride
+from guardian.verdict import Direction
+
+from .wearer import STEP_NS, G, Wearer, recorded, sample, turned
+
+
+class Walker:
+    """Attitude and gait in a row, as the monitor has them."""
+
+    def __init__(self, config: Config) -> None:
+        self.attitude, self.gait = Attitude(config), Gait(config)
+
+    def strides(self, samples: list[ImuSample]) -> list[Stride]:
+        out = []
+        for each in samples:
+            out.append(self.gait.step(self.attitude.step(each, self.gait.memory.walking)))
+        return out
+
+
+@pytest.fixture
+def walker(config: Config) -> Walker:
+    return Walker(config)
+
+
+# steps/s, vertical swing m/s², heel strikes at three times the step rate m/s²
+PACES = {
+    "0.4 m/s, backward, old": (1.5, 0.5, 0.6),
+    "slow": (1.2, 0.9, 1.5),
+    "ordinary": (1.8, 2.5, 1.0),
+    "brisk": (2.2, 5.0, 2.0),
+    "jogging": (2.7, 12.0, 3.0),
+    "up the stairs at a run": (4.0, 14.0, 2.0),
+}
+
+
+@pytest.mark.parametrize("pace", PACES)
+def test_every_pace_from_cautious_to_running_is_counted(walker: Walker, pace: str) -> None:
+    hz, swing, heels = PACES[pace]
+    wearer = Wearer(noise_g=0.003, noise_deg_s=0.05)
+    walker.strides(wearer.stay(2.0))
+    walk = walker.strides(wearer.walk(30.0, hz=hz, swing=swing, heels=heels))
+    assert walk[-1].steps == pytest.approx(30.0 * hz, abs=3)
+    assert walk[-1].cadence == pytest.approx(60.0 * hz, rel=0.04)
+    assert sum(stride.walking for stride in walk) > len(walk) - 100 * (1.0 + 3.5 / hz)
+
+
+def test_walking_begins_with_the_third_step_and_ends_a_step_time_after_the_last(walker: Walker, config: Config) -> None:
+    wearer = Wearer()
+    walker.strides(wearer.stay(2.0))
+    walk = walker.strides(wearer.walk(6.0))
+    began = next(i for i, stride in enumerate(walk) if stride.walking)
+    assert walk[began - 1].steps == 0
+    assert walk[began].steps == config.gait.walking_steps
+    stand = walker.strides(wearer.stay(4.0))
+    ended = next(i for i, stride in enumerate(stand) if not stride.walking) / 100
+    assert 1.0 < ended < config.gait.step_max_s + 0.5
+    assert stand[-1].cadence == 0.0
+    assert stand[-1].direction is Direction.STILL
+    assert stand[-1].steps in (walk[-1].steps, walk[-1].steps + 1)
+
+
+def test_standing_swaying_sitting_down_and_bowing_are_no_steps(walker: Walker) -> None:
+    wearer = Wearer(noise_g=0.003, noise_deg_s=0.05)
+    idle = wearer.move(20.0, lambda t: 1.5 * math.sin(2.0 * t))
+    sit = wearer.move(1.0, lambda t: 20 * math.sin(math.pi * t), down=lambda t: -3.0 * math.sin(2 * math.pi * t)) + wearer.stay(5.0)
+    bow = wearer.lean(60.0, 1.5) + wearer.stay(1.0) + wearer.lean(0.0, 1.5) + wearer.stay(3.0)
+    strides = walker.strides(idle + sit + bow)
+    assert strides[-1].steps == 0
+    assert not any(stride.walking for stride in strides)
+
+
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
+@pytest.mark.parametrize("mount", [turned("y", 0.0), turned("y", 30.0), turned("x", 30.0)], ids=["straight", "pitched", "rolled"])
+def test_direction_of_a_walk(walker: Walker, backward: bool, mount: np.ndarray) -> None:
+    wearer = Wearer(mount, noise_g=0.003)
+    walker.strides(wearer.stay(2.0))
+    walk = walker.strides(wearer.walk(10.0, surge=-1.2 if backward else 1.2))
+    want = Direction.BACKWARD if backward else Direction.FORWARD
+    assert {stride.direction for stride in walk[600:]} == {want}
+    assert (Direction.FORWARD if backward else Direction.BACKWARD) not in {stride.direction for stride in walk}
+
+
+def test_running_turns_the_sign_around(walker: Walker) -> None:
+    wearer = Wearer()
+    walker.strides(wearer.stay(2.0))
+    run = walker.strides(wearer.walk(10.0, hz=2.8, swing=13.0, surge=-3.0))  # slowest when lowest: a runner going forward
+    assert {stride.direction for stride in run[600:]} == {Direction.FORWARD}
+
+
+def test_between_walking_and_running_and_without_surge_direction_is_unknown(walker: Walker) -> None:
+    wearer = Wearer()
+    walker.strides(wearer.stay(2.0))
+    marching = walker.strides(wearer.walk(10.0, surge=0.0, sway_deg=0.0))
+    assert {stride.direction for stride in marching[600:]} == {Direction.UNKNOWN}
+    shuffle = walker.strides(wearer.walk(10.0, hz=2.3, swing=7.7))
+    assert {stride.direction for stride in shuffle[600:]} == {Direction.UNKNOWN}
+
+
+def test_no_step_is_counted_while_up_is_not_known(walker: Walker) -> None:
+    wearer = Wearer()
+    walker.strides(wearer.stay(2.0))
+    walk = wearer.walk(20.0)
+    broken = [each for i, each in enumerate(walk) if i % 40 > 8]  # a hole of 90 ms every 0.4 s
+    assert walker.strides(broken)[-1].steps == 0
+
+
+CHIPS = {"LSM6DSOX": (0.0008, 0.03), "MPU-6050": (0.0032, 0.045)}  # rms at 100 Hz of 100 and 400 µg/√Hz, 3.8 and 5 mdps/√Hz, 45-65 Hz wide
+
+
+def quantised(samples: list[ImuSample]) -> list[ImuSample]:
+    """As from a chip at ±16 g, ±2000 °/s: 0.488 mg and 70 mdps a count."""
+    g, r = 0.000488 * G, math.radians(0.07)
+    return [sample(s.t_ns, np.round(np.array(s.accel) / g) * g, np.round(np.array(s.gyro) / r) * r) for s in samples]
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_belt_on_a_table_does_not_move(walker: Walker, chip: str) -> None:
+    noise_g, noise_deg_s = CHIPS[chip]
+    wearer = Wearer(turned("x", 80.0), noise_g, noise_deg_s, bias_deg_s=1.0)
+    table = walker.strides(quantised(wearer.stay(90.0)))
+    assert all(stride.moving for stride in table[:300]), "until it is known"
+    assert not any(stride.moving for stride in table[360:])
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("breaths_a_minute", [10, 15, 20])
+def test_a_person_who_lies_and_breathes_moves(walker: Walker, chip: str, breaths_a_minute: int) -> None:
+    noise_g, noise_deg_s = CHIPS[chip]
+    wearer = Wearer(noise_g=noise_g, noise_deg_s=noise_deg_s)
+    wearer.lean(-85.0, 1.0)
+    lying = wearer.move(60.0, lambda t: -85.0 + 0.25 * math.sin(2 * math.pi * breaths_a_minute / 60 * t))  # 0.5° between extremes
+    assert all(stride.moving for stride in walker.strides(quantised(lying)))
+
+
+def test_a_belt_tossed_on_a_table_stops_moving_within_seconds(walker: Walker) -> None:
+    wearer = Wearer(noise_g=0.0032, noise_deg_s=0.045)
+    toss = wearer.walk(5.0) + wearer.lean(90.0, 0.5, lightness=0.9)
+    assert walker.strides(toss)[-1].moving
+    assert not walker.strides(wearer.stay(6.0))[-1].moving
+
+
+# trial: steps/s by its spectrum (vertical and forward at the step rate, sideways and yaw at half of it), least share of known direction
+REAL = {
+    "D01_SE04_R01": (1.19, 0.9),
+    "D02_SE09_R01": (2.27, 0.0),  # strides out as hard as others jog
+    "D03_SE13_R01": (2.47, 0.0),  # jogs as softly as others walk
+    "D04_SA20_R01": (3.08, 0.7),
+}
+
+
+@pytest.mark.parametrize("trial", REAL)
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "reversed"])
+def test_real_steps_forward_and_reversed(walker: Walker, sisfall: Path, trial: str, backward: bool) -> None:
+    hz, known = REAL[trial]
+    strides = walker.strides(recorded(sisfall, trial, backward)[:6000])
+    assert strides[-1].steps == pytest.approx(60 * hz, rel=0.08)
+    assert sum(stride.walking for stride in strides) > 0.9 * len(strides)
+    seen = [stride.direction for stride in strides if stride.walking]
+    right = Direction.BACKWARD if backward else Direction.FORWARD
+    wrong = Direction.FORWARD if backward else Direction.BACKWARD
+    assert seen.count(wrong) < 0.05 * len(seen)
+    assert seen.count(right) >= known * len(seen)
+
+
+def test_a_real_standing_person_moves_and_does_not_walk(walker: Walker, sisfall: Path) -> None:
+    standing = walker.strides(recorded(sisfall, "D06_SA20_R03")[1400:])  # ten seconds of standing at the top of the stairs
+    assert len(standing) * STEP_NS > 9e9
+    assert all(stride.moving for stride in standing)
+    assert standing[-1].steps == 0
