@@ -1,25 +1,34 @@
 """The card of sounds and gestures: one printable page of Markdown, made from the tables that the program plays by."""
 
 from guardian.config import Config, Sound
+from guardian.contract import FAULTS
 
 BEGIN = "<!-- card of sounds and gestures: begin (make card) -->"
 END = "<!-- card of sounds and gestures: end -->"
 
 LONG_MS, SHORT_MS = 250, 100
+STEADY = "━━━━━━━━━━"
 LOOP_MS = 1300  # of a sound that goes on, this much is drawn
 GAPS = ((1, 200), (2, 400), (3, 650), (4, 1 << 30))  # columns, for a gap shorter than this (ms)
-GROUPS = (  # priority from, heading
-    (96, "Falls: caregivers"),
-    (80, "Behind you: stop or slow down"),
-    (69, "Not watched"),
-    (52, "Something is wrong with the device"),
-    (0, "Marks"),
+GROUPS: tuple[tuple[str, frozenset[str]], ...] = (
+    (
+        "Falls",
+        frozenset(
+            ["fall", "fall_acknowledged", "countdown_last", "countdown", "imminent", "acknowledged", "cancelled", "cleared", "near_fall"]
+        ),
+    ),
+    ("Behind you", frozenset(["near", "stop", "caution_fast", "caution", "straighten_up"])),
+    ("Not guarding", frozenset(["not_guarding", "unguarded", "session_ended"])),
+    ("Something is wrong", frozenset(FAULTS)),
 )
+REST = "Marks"
 
 
 def rhythm(sound: Sound) -> str:
     """A sound as it is heard: long, middle and short beeps, with gaps as wide as they last; what goes on is shown going on."""
     pattern = sound.on_off_ms
+    if sound.repeat_s == 0 and len(pattern) == 1:
+        return STEADY
     if sound.repeat_s == 0:
         pattern *= max(1, LOOP_MS // sum(pattern))
     drawn = ""
@@ -54,15 +63,13 @@ def gestures(config: Config) -> list[tuple[str, str]]:
 def card(config: Config) -> str:
     """The page. Markdown, ends with a newline."""
     lines = ["## Card of sounds and gestures", "", "`━━━` long, `━` middle, `•` short beep.", ""]
-    by_urgency = sorted(config.sounds.values(), key=lambda sound: -sound.priority)
-    above = 101
-    for lowest, heading in GROUPS:
-        rows = [sound for sound in by_urgency if lowest <= sound.priority < above]
-        above = lowest
-        if rows:
-            lines += [f"### {heading}", "", "| you hear | | it means |", "|---|---|---|"]
-            lines += [f"| `{rhythm(sound)}` | {how_often(sound)} | {sound.meaning} |" for sound in rows]
-            lines.append("")
+    by_urgency = sorted(config.sounds, key=lambda name: -config.sounds[name].priority)
+    grouped = frozenset[str]().union(*(names for _, names in GROUPS))
+    for heading, names in (*GROUPS, (REST, frozenset(by_urgency) - grouped)):
+        lines += [f"### {heading}", "", "| you hear | | it means |", "|---|---|---|"]
+        rows = [config.sounds[name] for name in by_urgency if name in names]
+        lines += [f"| `{rhythm(sound)}` | {how_often(sound)} | {sound.meaning} |" for sound in rows]
+        lines.append("")
     lines += ["### The button", "", "| do | it means |", "|---|---|"]
     lines += [f"| {do} | {means} |" for do, means in gestures(config)]
     return "\n".join([*lines, ""])
