@@ -1,0 +1,184 @@
+#!/bin/sh
+# Guardian on a Raspberry Pi, as root: sh systemd/install.sh install | upgrade | uninstall [--purge]
+#
+# Each version lives in its own $PREFIX/releases/N, a virtual environment that also sees the system's lgpio; $PREFIX/current points to the
+# one in use. An upgrade builds the new one beside the old, asks it whether it accepts this device's configuration, and only then
+# switches; if the service does not come up with it, it switches back. Configuration (/etc/guardian) and data (/var/lib/guardian) are
+# never touched but by `uninstall --purge`.
+#
+# Environment: PYTHON (python3), PREFIX (/opt/guardian), DESTDIR (empty; a root to install into without owning the machine).
+set -eu
+
+PYTHON=${PYTHON:-python3}
+PREFIX=${PREFIX:-/opt/guardian}
+DESTDIR=${DESTDIR:-}
+
+source=$(cd "$(dirname "$0")/.." && pwd)
+home=$DESTDIR$PREFIX
+settings=$DESTDIR/etc/guardian/guardian.toml
+state=$DESTDIR/var/lib/guardian
+unit=$DESTDIR/etc/systemd/system/guardian.service
+rules=$DESTDIR/etc/udev/rules.d/99-guardian.rules
+modules=$DESTDIR/etc/modules-load.d/guardian.conf
+wrapper=$DESTDIR/usr/local/bin/guardian
+
+say() { echo "guardian: $*"; }
+fail() {
+    echo "guardian: $*" >&2
+    exit 1
+}
+
+case $PREFIX in
+/?*) ;;
+*) fail "PREFIX=$PREFIX is no folder of its own: uninstall will remove it" ;;
+esac
+
+need_root() {
+    [ -n "$DESTDIR" ] || [ "$(id -u)" -eq 0 ] || fail "this needs root: sudo make $1"
+}
+
+# The user that the service runs as, in the groups that own bus and pins.
+make_user() {
+    for group in i2c gpio; do
+        getent group "$group" >/dev/null || groupadd --system "$group"
+    done
+    getent passwd guardian >/dev/null ||
+        useradd --system --user-group --home-dir /var/lib/guardian --no-create-home --shell /usr/sbin/nologin guardian
+    usermod --append --groups i2c,gpio guardian
+}
+
+# install -d with an owner, which only the machine's own root can give away.
+folder() { # path mode owner
+    if [ -z "$DESTDIR" ]; then
+        install -d -m "$2" -o "${3%:*}" -g "${3#*:}" "$1"
+    else
+        install -d -m "$2" "$1"
+    fi
+}
+
+# Build the next release and set $release to it. What fails here leaves nothing behind.
+build() {
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or newer is needed; name one: PYTHON=python3.11"
+    "$PYTHON" -c 'import ensurepip, venv' || fail "python3-venv is missing: apt install python3-venv"
+    last=$(find "$home/releases" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' 2>/dev/null | sed 's|.*/||' | sort -n | tail -n 1)
+    release=$home/releases/$((${last:-0} + 1))
+    mkdir -p "$home/releases"
+    trap 'rm -rf "$release"; say "failed; what was installed has not changed" >&2' EXIT
+    trap 'exit 130' INT TERM
+    say "building ${release#"$DESTDIR"} (some minutes on a small Pi) ..."
+    "$PYTHON" -m venv --system-site-packages "$release"
+    "$release/bin/python" -m pip install --quiet --disable-pip-version-check "${source}[pi]"
+    "$release/bin/python" -c 'import lgpio' 2>/dev/null || fail "lgpio is missing: apt install python3-lgpio"
+    accepts "$release" || fail "this version does not accept ${settings#"$DESTDIR"}: see above"
+    trap - EXIT INT TERM
+}
+
+# Whether a release accepts this device's configuration; it says why not.
+accepts() {
+    if [ -e "$settings" ]; then
+        "$1/bin/guardian" check --config-only --config "$settings"
+    else
+        "$1/bin/guardian" check --config-only
+    fi
+}
+
+# Point $PREFIX/current at a release, in one step: there is no moment without one.
+switch_to() {
+    ln -sfn "releases/${1##*/}" "$home/current.new"
+    mv -T "$home/current.new" "$home/current"
+}
+
+# What stands outside $PREFIX and changes with a version.
+place_files() {
+    install -D -m 644 "$source/systemd/guardian.service" "$unit"
+    [ "$PREFIX" = /opt/guardian ] || sed -i "s|/opt/guardian/|$PREFIX/|g" "$unit"
+    install -D -m 644 "$source/firmware_config/99-guardian.rules" "$rules"
+    mkdir -p "${modules%/*}" "${wrapper%/*}"
+    echo i2c-dev >"$modules"
+    cat >"$wrapper" <<EOF
+#!/bin/sh
+# As the service's own user when root asks, so that what it writes stays readable for the service.
+if [ "\$(id -u)" -eq 0 ]; then
+    exec runuser -u guardian -- env LG_WD=/var/lib/guardian GPIOZERO_PIN_FACTORY=lgpio $PREFIX/current/bin/guardian "\$@"
+fi
+exec $PREFIX/current/bin/guardian "\$@"
+EOF
+    chmod 755 "$wrapper"
+    systemctl daemon-reload
+}
+
+install_all() {
+    need_root install
+    [ ! -e "$home/current" ] || {
+        say "already installed: upgrading"
+        upgrade
+        return
+    }
+    make_user
+    build
+    folder "$home" 755 root:root
+    folder "${settings%/*}" 750 root:guardian
+    folder "$state" 700 guardian:guardian
+    if [ ! -e "$settings" ]; then
+        echo "# Only what differs from the shipped guardian.toml; guardian check says whether it is accepted." >"$settings"
+        chmod 644 "$settings"
+    fi
+    switch_to "$release"
+    place_files
+    [ -n "$DESTDIR" ] || {
+        modprobe i2c-dev 2>/dev/null || say "no I2C yet: see firmware_config/config.txt"
+        udevadm control --reload && udevadm trigger --subsystem-match=i2c-dev --subsystem-match=gpio
+    }
+    systemctl enable --quiet guardian
+    say "installed. Next, as hardware.md says: sudo guardian check, sudo guardian calibrate, then sudo systemctl start guardian"
+}
+
+upgrade() {
+    need_root upgrade
+    [ -e "$home/current" ] || fail "not installed: make install"
+    old=$(readlink -f "$home/current")
+    build
+    cp -p "$unit" "$unit.old"
+    switch_to "$release"
+    place_files
+    if systemctl is-active --quiet guardian && ! systemctl restart guardian; then
+        switch_to "$old"
+        mv "$unit.old" "$unit"
+        systemctl daemon-reload
+        systemctl restart guardian || true
+        rm -rf "$release"
+        fail "the new version did not come up; the old one is back (journalctl -u guardian says why)"
+    fi
+    rm -f "$unit.old"
+    find "$home/releases" -mindepth 1 -maxdepth 1 ! -path "$old" ! -path "$release" -exec rm -rf {} +
+    say "upgraded; ${old#"$DESTDIR"} is kept"
+}
+
+uninstall() {
+    need_root uninstall
+    case ${1:-} in
+    '' | --purge) ;;
+    *) fail "uninstall takes --purge or nothing" ;;
+    esac
+    systemctl disable --now --quiet guardian || true
+    rm -f "$unit" "$rules" "$modules" "$wrapper"
+    rm -rf "$home"
+    systemctl daemon-reload
+    if [ "${1:-}" = --purge ]; then
+        rm -rf "$state" "${settings%/*}"
+        userdel guardian 2>/dev/null || true
+        say "removed, configuration and recordings too"
+    else
+        say "removed; kept: ${settings%/*} and $state (health data: uninstall --purge removes both)"
+    fi
+}
+
+case ${1:-} in
+install) install_all ;;
+upgrade) upgrade ;;
+uninstall) uninstall "${2:-}" ;;
+*)
+    echo "usage: sh systemd/install.sh install | upgrade | uninstall [--purge]" >&2
+    exit 2
+    ;;
+esac
