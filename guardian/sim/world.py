@@ -20,8 +20,9 @@ from guardian.sim.walker import Body
 Times = NDArray[np.int64]
 
 FAR_NS = 2**62  # a time no story reaches
-RECOGNISE_S = 0.25  # of solid tone, or of fast beeping, before the wearer takes it for STOP
+RECOGNISE_S = 0.4  # of solid tone, or three onsets of fast beeping, before the wearer takes it for STOP
 FAST_ONSETS_S = (0.15, 0.22)  # STOP's onsets are 0.18 s apart; the fastest caution's 0.35 s, chirps' 0.12 s
+QUIET_S = 0.2  # before a solid tone: one that follows short beeps at once is the end of another pattern
 PAUSE_S = 0.02  # shorter gaps are the waves of a passive buzzer's tone
 
 
@@ -68,6 +69,8 @@ class Story:
         self.temperature_c = temperature_c
         self._settled_ns = 0
         self._onset_ns = -FAR_NS  # of the tone now or last heard
+        self._fast_since_ns: int | None = None  # onset before this one, where they follow as fast as STOP's
+        self._after_quiet = True  # it began after QUIET_S of silence
         self._off_ns: int | None = -FAR_NS  # when the line last fell; None while it is high
 
     def motion(self, t_ns: Times) -> NDArray[np.float64]:
@@ -77,12 +80,12 @@ class Story:
     def horizon_ns(self, now_ns: int) -> int:
         """See World."""
         sounding = self._off_ns is None or now_ns - self._off_ns < PAUSE_S * 1e9
-        if sounding and now_ns - self._onset_ns >= RECOGNISE_S * 1e9:
+        if sounding and self._after_quiet and now_ns - self._onset_ns >= RECOGNISE_S * 1e9:
             self._stop(now_ns, self._onset_ns)  # a solid tone
         spans = [begin for begin, end in self.body.reacting_ns if end > now_ns]
         if not spans:
             return FAR_NS
-        margin = int((self.body.who.reaction_s - RECOGNISE_S) * 1e9)
+        margin = max(0, int((self.body.who.reaction_s - RECOGNISE_S) * 1e9))
         self._settled_ns = max(self._settled_ns, now_ns + margin, min(spans))
         return self._settled_ns
 
@@ -98,9 +101,13 @@ class Story:
             return
         if self._off_ns is not None and t_ns - self._off_ns >= PAUSE_S * 1e9:
             low, high = FAST_ONSETS_S
-            if low * 1e9 <= t_ns - self._onset_ns <= high * 1e9:
-                self._stop(t_ns, self._onset_ns)
-            self._onset_ns = t_ns
+            if not low * 1e9 <= t_ns - self._onset_ns <= high * 1e9:
+                self._fast_since_ns = None  # caution growing faster has one such interval by chance, never two
+            elif self._fast_since_ns is None:
+                self._fast_since_ns = self._onset_ns
+            else:
+                self._stop(t_ns, self._fast_since_ns)
+            self._onset_ns, self._after_quiet = t_ns, t_ns - self._off_ns >= QUIET_S * 1e9
         self._off_ns = None
 
     def truth(self, t_ns: int) -> Truth:
