@@ -65,7 +65,7 @@ CONNECT_TIMEOUT_S = 5.0
 QUEUE_MAX = 256  # messages from outside waiting for the loop, some seconds of them at any sane rate
 MAX_PACKET = 4 * MAX_COMMAND_BYTES  # a v5 broker sends nothing longer
 REVIVE_S = 1.0
-JOIN_S = 1.0
+JOIN_S = 0.3  # connected, it ends at once; else it sleeps or looks up a name, and ends with the process
 
 
 class PahoLink:
@@ -86,7 +86,8 @@ class PahoLink:
         self._where = f"{mqtt.host}:{mqtt.port}"
         self._client = self._made(config_)
         try:
-            mqtt.host.encode("idna")  # in paho's thread this error would end the thread
+            if not mqtt.host.encode("idna"):  # in paho's thread the error would end the thread
+                raise ConfigError("mqtt.host is empty: set the broker's name or address")
         except UnicodeError as error:
             raise ConfigError(f"mqtt.host = {mqtt.host!r} is no host name: {error}") from error
         properties = None
@@ -109,7 +110,7 @@ class PahoLink:
         now_s = time.monotonic()
         if now_s >= self._revive_s and not self._closed:
             self._revive_s = now_s + REVIVE_S
-            self._client.loop_start()  # does nothing while paho's thread lives; a packet that paho cannot parse ends it
+            self._client.loop_start()  # nothing while paho's thread lives; in 2.1 a packet that it cannot parse ends it
         if not self._queue:
             return []
         self._said.clear()
