@@ -11,7 +11,7 @@ class Rates(Struct, frozen=True, kw_only=True):
 
     lost: float = 0.10  # echoes lost on cloth folds and turned surfaces (project; soft and oblique targets fail: SparkFun forum 39394)
     ghost: float = (
-        0.02  # echo of the ping before, heard in this cycle (project; cross-cycle reflections: facts of the HC-SR04, > 15 pings/s)
+        0.02  # echo of the ping before, heard in this cycle (project; cross-cycle reflections are reported for fast pinging: engineered.at)
     )
     spurious: float = 0.01  # 4-6 cm with nothing there (reported for the HC-SR04: SparkFun forum 39394; the share: project)
     spurious_near_m: float = 0.04
