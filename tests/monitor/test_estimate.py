@@ -111,11 +111,12 @@ def test_a_bow_of_a_moment_is_not_down(config: Config) -> None:
 def test_turning_in_the_air_comes_back_to_where_it_began(config: Config) -> None:
     attitude = Attitude(config)
     poses(attitude, Wearer().stay(2.0))
-    rate = np.radians(np.array([240.0, 180.0, -200.0]))  # 360 °/s about a slanted axis: one turn in a second
+    rate = np.radians(np.array([960.0, 720.0, -800.0]))  # 1440 °/s about a slanted axis: one turn in a quarter of a second
     turn = 2 * math.pi / float(np.linalg.norm(rate))
     count = round(turn * 100)
     spin = [sample(2_000_000_000 + i * STEP_NS, np.zeros(3), rate * (turn * 100 / count)) for i in range(count)]
-    assert poses(attitude, [*spin, sample(2_000_000_000 + count * STEP_NS, np.zeros(3), -rate)])[-2].lean_cos > 0.998
+    stop = sample(2_000_000_000 + count * STEP_NS, np.zeros(3), np.zeros(3))
+    assert poses(attitude, [*spin, stop])[-1].lean_cos > 0.999
 
 
 def test_nothing_is_integrated_across_a_hole(config: Config) -> None:
@@ -184,6 +185,12 @@ def test_walking_holds_no_still_second_and_standing_sway_does(config: Config) ->
     attitude, wearer = Attitude(config), Wearer()
     assert not any(pose.still for pose in poses(attitude, wearer.walk(5.0)))
     assert any(pose.still for pose in poses(attitude, wearer.move(3.0, lambda t: 0.5 * math.sin(3.0 * t))))
+
+
+def test_bouncing_without_turning_and_turning_without_bouncing_are_not_still(config: Config) -> None:
+    attitude, wearer = Attitude(config), Wearer()
+    assert not any(pose.still for pose in poses(attitude, wearer.move(4.0, lambda t: 0.0, down=lambda t: 1.0 * math.sin(12.0 * t))))
+    assert not any(pose.still for pose in poses(attitude, wearer.move(4.0, lambda t: 1.0 * math.sin(12.0 * t))))
 
 
 def test_vertical_acceleration_is_of_the_world_whatever_the_lean(config: Config) -> None:

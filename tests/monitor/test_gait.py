@@ -80,6 +80,34 @@ def test_standing_swaying_sitting_down_and_bowing_are_no_steps(walker: Walker) -
     assert not any(stride.walking for stride in strides)
 
 
+def test_fidgeting_at_unlike_intervals_is_no_walk(walker: Walker) -> None:
+    wearer = Wearer()
+    walker.strides(wearer.stay(2.0))
+    for _ in range(10):
+        bump = wearer.move(0.4, lambda t: 0.0, down=lambda t: -3.0 * math.sin(5 * math.pi * t))
+        pair = walker.strides(bump + wearer.stay(0.05) + wearer.move(0.4, lambda t: 0.0, down=lambda t: -3.0 * math.sin(5 * math.pi * t)))
+        pause = walker.strides(wearer.stay(0.85))
+        assert not any(stride.walking for stride in pair + pause)
+
+
+def test_a_car_shaking_at_six_hertz_is_not_360_steps_a_minute(walker: Walker) -> None:
+    wearer = Wearer()
+    walker.strides(wearer.stay(2.0))
+    shaken = walker.strides(wearer.move(20.0, lambda t: 0.0, down=lambda t: 8.0 * math.sin(12 * math.pi * t)))
+    assert max(stride.cadence for stride in shaken) < 300
+
+
+def test_a_stamping_walker_is_not_counted_twice(walker: Walker) -> None:
+    wearer = Wearer()
+    walker.strides(wearer.stay(2.0))
+
+    def stamp(t: float) -> float:
+        """1.2 steps/s; the third harmonic makes the band-passed swing cross zero three times a step."""
+        return 4.0 * math.sin(2.4 * math.pi * t) + 10.0 * math.sin(7.2 * math.pi * t + 2.0)
+
+    assert walker.strides(wearer.move(30.0, lambda t: 0.0, down=stamp))[-1].steps == pytest.approx(36, abs=2)
+
+
 @pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
 @pytest.mark.parametrize("mount", [turned("y", 0.0), turned("y", 30.0), turned("x", 30.0)], ids=["straight", "pitched", "rolled"])
 def test_direction_of_a_walk(walker: Walker, backward: bool, mount: np.ndarray) -> None:
