@@ -177,6 +177,7 @@ class Fall(Section, frozen=True, kw_only=True):
 
 class ObstacleConfig(Section, frozen=True, kw_only=True):
     confirm_pings: Annotated[int, Meta(ge=1, le=3)]
+    near_pings: Annotated[int, Meta(ge=2, le=3)]
     gate_m: Annotated[float, Meta(ge=0.02, le=0.5)]
     gate_m_s: Annotated[float, Meta(ge=0.5, le=5)]
     coast_periods: Annotated[float, Meta(ge=1.1, le=5)]

@@ -1,0 +1,360 @@
+"""The space behind: from single pings to CLEAR, CAUTION, STOP or UNKNOWN.
+
+Theory of operation
+-------------------
+Tracks. A track is one thing: the pings of the last `speed_window_s` that belong together, and the line through them. A ping *follows* a
+track when the thing may be there now: within gate_m + gate_m_s × (time since) of the last ping carried on at the track's speed. There
+are two: `track`, which is believed, and `other`, a challenger that collects what does not belong to the first. `confirm_pings` pings
+that follow each other and are nearer make the challenger the believed one (somebody steps in: two pings), and the old one the
+challenger. A farther challenger waits until the believed track is lost, so that no ghost beyond an obstacle hides it. Nothing is averaged
+away: no median. A track of n pings outlives n × coast_periods of silence, at most track_lost_s, carried on at its speed: of a real
+thing one ping in ten is lost, but two ghosts that happened to agree are gone after two more pings.
+
+A ping that follows its track but is off its line waits as a challenger: a ghost close by stays alone, but a second such ping (one
+between them may be lost) means that the speed has changed. Then the line begins anew, with the last speed_pings.
+
+Nearer than touch_m. The part reports 4-6 cm with nothing there, once or twice in a row. A real thing in the beam that comes slower than
+3 m/s shows itself twice between 0.5 m and 8 cm, so its track leads there and such pings follow it. Out of nowhere only something that
+touches the belt can be that near (a coat over the sensor): it is believed once it has stayed for track_lost_s, while the answer becomes
+UNKNOWN. Until then these pings count as none at all.
+
+Speed. The trunk's speed swings by ±0.15 m/s with each step. The slope of a least-squares line over a window T answers to a sinusoid of
+frequency f with 3 (sin x - x cos x) / x³, x = π f T: zero at f T = 1.43, so for 1.8 steps/s at 0.8 s, and below 0.13 for anything faster.
+Unlike an average over a stride it has no lag while the speed is steady. Its σ is 1.4 cm/s with 12 pings of σ 1 cm. With fewer than
+sure_pings a step is not averaged yet: then CAUTION waits, STOP does not. Until a new track's speed is known the last answer stands.
+
+Rule. ttc = distance / closing speed, both of the line, carried on to the tick: caution and stop below the exercise's times, and stop inside
+the near limit whatever the speed, once near_pings have shown it: two ghosts agree in there every few hours, three do not. Warnings
+end at `release` times their limit, so that wobble does not make them flap; they go quiet `quiet_after_s` after closing has ended, and
+sound again when it resumes.
+
+Floor. The ranger looks backward (-x) from the height h. Leaning back turns the forward axis up and so the beam down:
+
+         \\  trunk leans back by β            sin β = up·x (the vertical's part along the body's forward axis)
+    (( ))=o  belt, beam ± half angle α
+      \\   |                                  the beam's lower edge looks down by β + α and meets the floor
+       \\  | h                                at   d = h / sin(α + β)
+    ____\\_|_____
+
+    sin(α + β) = up·x cos α + sqrt(1 - (up·x)²) sin α, for sideways lean too: the lowest ray of a cone is its axis lowered by α.
+
+With h 0.95 m and α 15° that is 3.7 m upright and 2.2 m at 10°. An echo within floor_tolerance of it is the floor, unless it belongs to a
+track (or, over a window, becomes one) that closes floor_closing_m_s faster than the predicted floor did. What lies beyond is UNKNOWN,
+except at the range's edge (within floor_tolerance of it there is nothing beyond to know). Walls nearer than the floor are seen as ever.
+"Straighten up" is said when the floor hides what the rule would need at floor_hint_m_s: 3 m for walking, a lean of 3.5°.
+A pitch that is some degrees off makes the floor look like an obstacle. It stands still but for the trunk's sway, which the pitch follows
+however far it is off; so within floor_doubt of the prediction no time to collision is believed of which the pitch explains more than half.
+The pitch is that of Pose.up: the ranger must look level when that says upright. Without a trusted pose no echo is called floor.
+"""
+
+import math
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from guardian.config import Calibration, Config, Exercise, cos_deg, ns
+from guardian.frame import Echo
+from guardian.monitor.estimate import Pose
+from guardian.monitor.gait import Stride
+from guardian.verdict import Direction, Gap, Obstacle
+
+Ping = tuple[int, float, float]  # sent, ns; distance, m; the floor predicted for it, m (0: not known)
+FAR_M = 100.0  # beyond any floor and any range
+CLEAR, CAUTION, STOP, UNKNOWN = Obstacle.CLEAR, Obstacle.CAUTION, Obstacle.STOP, Obstacle.UNKNOWN
+
+
+class Behind(Struct, frozen=True, gc=False):
+    """The space behind in one tick."""
+
+    obstacle: Obstacle
+    gap: Gap
+    near: bool  # inside the near limit
+    straighten_up: bool  # the floor hides the way
+    sounding: bool  # CAUTION or STOP that is to be heard; False once quiet after closing has ended
+
+
+class Track(Struct):
+    """Pings that agree, oldest first, and the line through them."""
+
+    pings: list[Ping]
+    until_ns: int  # a usable ping after this finds the track lost
+    distance_m: float  # of the line, when the last ping was sent
+    mean_m: float
+    closing_m_s: float | None = None  # of the line; None with fewer than speed_pings
+    excess_m_s: float | None = None  # how much faster than the predicted floor
+
+
+class ObstacleMemory(Struct):
+    """All that changes."""
+
+    ping_ns: int | None = None  # last ping
+    usable_ns: int | None = None  # last ping that said something
+    usable: int = 0  # of those since the space was last unknown
+    track: Track | None = None
+    other: Track | None = None
+    floor: Track | None = None
+    touch_since_ns: int = 0  # run of pings nearer than touch_m
+    touch_ns: int | None = None
+    floor_hides: bool = False
+    hint_since_ns: int | None = None
+    obstacle: Obstacle = UNKNOWN
+    near: bool = False
+    closing_ns: int = 0  # last closed, or came near
+
+
+# What an exercise's `obstacle` watches: (time to collision, near limit). New kinds are new rows here and in config.Exercise.obstacle.
+WATCH: dict[str, Callable[[Stride | None], tuple[bool, bool]]] = {
+    "ttc": lambda stride: (True, True),
+    "near": lambda stride: (False, True),
+    "backward": lambda stride: (True, True) if _may_walk_backward(stride) else (False, False),
+}
+
+
+def _may_walk_backward(stride: Stride | None) -> bool:
+    """Backward, or not known to be otherwise: a needless beep is a nuisance, a missing one a collision. Who stands does not walk."""
+    if stride is None:
+        return True
+    return stride.direction is Direction.BACKWARD or (stride.direction is Direction.UNKNOWN and stride.walking)
+
+
+class ObstacleRule:
+    """Judges the space behind. Height of the ranger from the calibration, else from the configuration."""
+
+    def __init__(self, config: Config, calibration: Calibration | None) -> None:
+        c, ranger = config.obstacle, config.ranger
+        self._c = c
+        self._lost_ns = ns(c.track_lost_s)
+        self._window_ns = ns(c.speed_window_s)
+        self._quiet_ns = ns(c.quiet_after_s)
+        self._hint_ns = ns(c.floor_hint_s)
+        self._coast_ns = ns(c.coast_periods / ranger.rate_hz)
+        self._skip_ns = ns(2.5 / ranger.rate_hz)  # one ping between two may be lost
+        self._cos = cos_deg(ranger.beam_half_angle_deg)
+        self._sin = cos_deg(90.0 - ranger.beam_half_angle_deg)
+        self._height_m = calibration.height_m if calibration else ranger.height_m
+        self._hides_m = (1.0 - c.floor_tolerance) * ranger.range_m
+        self._shows_m = (1.0 - c.floor_tolerance / 2.0) * ranger.range_m
+        self.memory = ObstacleMemory()
+
+    def step(self, t_ns: int, echo: Echo | None, pose: Pose | None, stride: Stride | None, exercise: Exercise, sensor_ok: bool) -> Behind:
+        """One tick. `pose` and `stride` are None when the IMU is not to be trusted, `sensor_ok` is the ranger's health."""
+        m = self.memory
+        if echo is not None and (m.ping_ns is None or echo.t_ns > m.ping_ns):
+            m.ping_ns = echo.t_ns
+            self._hear(m, echo, pose)
+        if m.usable_ns is None or not sensor_ok or t_ns - m.usable_ns > self._lost_ns:
+            return self._unknown(m, t_ns)
+        track, age_ns = m.track, t_ns - m.usable_ns
+        if track is None:
+            m.near = False
+            hint = self._hint(m, t_ns, exercise)
+            m.obstacle = UNKNOWN if m.floor_hides or m.usable < self._c.confirm_pings else CLEAR
+            return Behind(m.obstacle, Gap(age_ns=age_ns), False, hint, False)
+        m.hint_since_ns = None
+        return self._judge(m, t_ns, track, self._gap(track, t_ns, age_ns), stride, exercise)
+
+    # hearing
+
+    def _hear(self, m: ObstacleMemory, echo: Echo, pose: Pose | None) -> None:
+        """One ping's outcome."""
+        t, distance = echo.t_ns, echo.distance_m
+        if m.usable_ns is not None and t - m.usable_ns > self._lost_ns:
+            self._forget(m)
+        if echo.reason == "nothing":
+            self._expire(m, t)
+        elif echo.reason == "echo" and distance is not None and 0.0 <= distance < FAR_M:  # not a number fails this too
+            self._expire(m, t)
+            if not self._place(m, t, distance, self._floor_m(pose)):
+                return
+        else:
+            return
+        m.usable_ns = t
+        m.usable += 1
+        if m.floor is None or len(m.floor.pings) < self._c.confirm_pings:
+            m.floor_hides = False
+        elif m.floor.mean_m < self._hides_m:
+            m.floor_hides = True
+        elif m.floor.mean_m > self._shows_m:
+            m.floor_hides = False
+
+    def _expire(self, m: ObstacleMemory, t: int) -> None:
+        """Lost tracks go; a challenger that is confirmed takes the place."""
+        if m.track is not None and t > m.track.until_ns:
+            m.track = None
+        if m.other is not None and t > m.other.until_ns:
+            m.other = None
+        if m.floor is not None and t > m.floor.until_ns:
+            m.floor = None
+        if m.track is None and m.other is not None and len(m.other.pings) >= self._c.confirm_pings:
+            m.track, m.other = m.other, None
+
+    def _place(self, m: ObstacleMemory, t: int, distance: float, floor_m: float) -> bool:
+        """Give an echo to the track it belongs to. False: it is not to be believed."""
+        c, track, ping = self._c, m.track, (t, distance, floor_m)
+        follows = track is not None and self._follows(track, t, distance)
+        fits = track is not None and follows and self._on_line(track, t, distance)
+        if distance < c.touch_m and not fits:
+            if m.touch_ns is None or t - m.touch_ns > self._skip_ns:
+                m.touch_since_ns = t
+            m.touch_ns = t
+            if t - m.touch_since_ns < self._lost_ns:
+                return False
+        floor_like = floor_m > 0.0 and -c.floor_tolerance * floor_m <= distance - floor_m <= c.floor_tolerance * floor_m
+        if floor_like and not (follows and self._not_floor(track)):
+            m.floor = floor = self._seen(m.floor, ping)
+            if self._not_floor(floor) and (track is None or floor.distance_m < track.distance_m):
+                m.track, m.floor = floor, None
+            return True
+        if track is not None and fits:
+            self._seen(track, ping)
+            return True
+        m.other = other = self._seen(m.other if m.other is not None and self._follows(m.other, t, distance) else None, ping)
+        if len(other.pings) < c.confirm_pings:
+            if follows:
+                other.until_ns = t + self._skip_ns
+            return True
+        if track is not None and follows:  # the same thing, at another speed
+            late = [ping for ping in other.pings if ping[0] > track.pings[-1][0]]
+            del track.pings[: max(0, len(track.pings) + len(late) - c.speed_pings)]
+            for ping in late:
+                self._seen(track, ping)
+            m.other = None
+        elif track is None or distance < track.pings[-1][1]:
+            self._out_of_the_floor(m, other)
+            m.track, m.other = other, track
+        return True
+
+    def _follows(self, track: Track, t: int, distance: float) -> bool:
+        """Whether the thing on the track may be there now."""
+        last_ns, last_m, _ = track.pings[-1]
+        seconds = (t - last_ns) * 1e-9
+        gate = self._c.gate_m + self._c.gate_m_s * seconds
+        return -gate <= distance - last_m + (track.closing_m_s or 0.0) * seconds <= gate
+
+    def _on_line(self, track: Track, t: int, distance: float) -> bool:
+        """Whether it is there if it has kept its speed, or braked since the last ping; always, while the speed is not known."""
+        if track.closing_m_s is None:
+            return True
+        seconds = (t - track.pings[-1][0]) * 1e-9
+        gate = self._c.gate_m + 0.5 * self._c.brake_m_s2 * seconds * seconds
+        return -gate <= distance - track.distance_m + track.closing_m_s * seconds <= gate
+
+    def _out_of_the_floor(self, m: ObstacleMemory, other: Track) -> None:
+        """What has come nearer than the floor was there, unseen, in its last pings already: they tell its speed sooner."""
+        first_ns, first_m, _ = other.pings[0]
+        if m.floor is not None and self._follows(m.floor, first_ns, first_m) and m.floor.pings[-1][0] < first_ns:
+            pings = other.pings
+            other.pings = m.floor.pings[-2:]
+            for ping in pings:
+                self._seen(other, ping)
+
+    def _not_floor(self, track: Track | None) -> bool:
+        """Closes faster than the pitch explains, over enough pings to average a step."""
+        if track is None or track.excess_m_s is None or len(track.pings) < self._c.sure_pings:
+            return False
+        return track.excess_m_s >= self._c.floor_closing_m_s
+
+    def _seen(self, track: Track | None, ping: Ping) -> Track:
+        """`track` (or a new one) with this ping, and its line drawn anew."""
+        t, distance, _ = ping
+        if track is None:
+            return Track([ping], t + self._coast_ns, distance, distance)
+        pings = track.pings
+        pings.append(ping)
+        while t - pings[0][0] > self._window_ns:
+            del pings[0]
+        n = len(pings)
+        track.until_ns = t + min(n * self._coast_ns, self._lost_ns)
+        st = stt = sd = std = sf = stf = 0.0
+        floor_known = True
+        for at, d, f in pings:
+            x = (at - t) * 1e-9
+            st += x
+            stt += x * x
+            sd += d
+            std += x * d
+            sf += f
+            stf += x * f
+            if f == 0.0:
+                floor_known = False
+        spread = n * stt - st * st
+        if spread <= 0.0 or n < self._c.speed_pings:
+            track.distance_m, track.mean_m, track.closing_m_s, track.excess_m_s = distance, sd / n, None, None
+            return track
+        closing = (st * sd - n * std) / spread
+        track.distance_m = (sd + closing * st) / n
+        track.mean_m = sd / n
+        track.closing_m_s = closing
+        track.excess_m_s = closing - (st * sf - n * stf) / spread if floor_known else closing
+        return track
+
+    def _floor_m(self, pose: Pose | None) -> float:
+        """Where the beam's lower edge meets the floor, m along the beam; 0 where it does not, or the pitch is not known."""
+        if pose is None or not pose.trusted:
+            return 0.0
+        back = max(-1.0, min(1.0, pose.up[0]))  # sine of the lean back
+        down = back * self._cos + math.sqrt(1.0 - back * back) * self._sin if back < self._cos else 1.0
+        return self._height_m / down if down * FAR_M > self._height_m else 0.0
+
+    # judging
+
+    def _gap(self, track: Track, t_ns: int, age_ns: int) -> Gap:
+        """The track carried on to this tick."""
+        closing = track.closing_m_s or 0.0
+        distance = max(0.0, track.distance_m - closing * ((t_ns - track.pings[-1][0]) * 1e-9))
+        return Gap(distance, closing, distance / closing if closing >= self._c.closing_min_m_s else None, age_ns)
+
+    def _judge(self, m: ObstacleMemory, t_ns: int, track: Track, gap: Gap, stride: Stride | None, exercise: Exercise) -> Behind:
+        c, distance, ttc = self._c, gap.distance_m or 0.0, gap.ttc_s
+        watch_ttc, watch_near = WATCH[exercise.obstacle](stride)
+        was = m.obstacle
+        stopped = was is STOP
+        warned = stopped or was is CAUTION
+        near = watch_near and len(track.pings) >= c.near_pings and distance <= exercise.near_m + (c.near_release_m if m.near else 0.0)
+        sure = len(track.pings) >= c.sure_pings
+        if (near and not m.near) or (ttc is not None and (sure or not near)):
+            m.closing_ns = t_ns
+        m.near = near
+        if ttc is not None and self._may_be_floor(track):
+            ttc = None
+        unfinished = track.closing_m_s is None and (watch_ttc or (watch_near and distance <= exercise.near_m))
+        m.obstacle = was if unfinished else CLEAR
+        if near:
+            m.obstacle = STOP
+        elif watch_ttc and ttc is not None:
+            if ttc < exercise.stop_ttc_s * (c.release if stopped else 1.0) and (warned or sure or track.distance_m < c.unsure_m):
+                m.obstacle = STOP
+            elif ttc < exercise.caution_ttc_s * (c.release if warned else 1.0) and (warned or sure):
+                m.obstacle = CAUTION
+        warns = m.obstacle is STOP or m.obstacle is CAUTION
+        return Behind(m.obstacle, gap, near, False, warns and t_ns - m.closing_ns < self._quiet_ns)
+
+    def _may_be_floor(self, track: Track) -> bool:
+        """Near the predicted floor, and closing mostly as the pitch explains: a floor predicted from a pitch that is a few degrees off."""
+        _, distance, floor_m = track.pings[-1]
+        doubt = self._c.floor_doubt * floor_m
+        if track.closing_m_s is None or track.excess_m_s is None or not -doubt <= distance - floor_m <= doubt:
+            return False
+        return track.excess_m_s < 0.5 * track.closing_m_s
+
+    def _hint(self, m: ObstacleMemory, t_ns: int, exercise: Exercise) -> bool:
+        """Whether the floor has hidden for floor_hint_s what the rule would need."""
+        floor = m.floor
+        if not m.floor_hides or floor is None or floor.mean_m >= exercise.caution_ttc_s * self._c.floor_hint_m_s:
+            m.hint_since_ns = None
+            return False
+        if m.hint_since_ns is None:
+            m.hint_since_ns = t_ns
+        return t_ns - m.hint_since_ns >= self._hint_ns
+
+    def _unknown(self, m: ObstacleMemory, t_ns: int) -> Behind:
+        """Nothing usable: what was known is stale, and forgotten."""
+        age_ns = t_ns - m.usable_ns if m.usable_ns is not None else None
+        self._forget(m)
+        return Behind(UNKNOWN, Gap(age_ns=age_ns), False, False, False)
+
+    def _forget(self, m: ObstacleMemory) -> None:
+        m.track = m.other = m.floor = m.hint_since_ns = None
+        m.floor_hides = m.near = False
+        m.usable = 0
+        m.obstacle = UNKNOWN
