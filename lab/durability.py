@@ -110,7 +110,11 @@ class Broker:
             if self._process.poll() is not None:
                 break
             time.sleep(0.01)
-        raise RuntimeError(f"mosquitto does not listen: {self._log.read_text()[-2000:] if self._log.exists() else 'no log'}")
+        raise RuntimeError(f"mosquitto does not listen: {self.log()[-2000:]}")
+
+    def log(self) -> str:
+        """What it has said."""
+        return self._log.read_text() if self._log.exists() else ""
 
     def kill(self) -> None:
         """SIGKILL."""

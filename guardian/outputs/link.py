@@ -81,6 +81,7 @@ class PahoLink:
         self._queue: deque[Word] = deque()
         self._said = threading.Event()
         self._up = False
+        self._refused = False
         self._closed = False
         self._revive_s = 0.0
         self._where = f"{mqtt.host}:{mqtt.port}"
@@ -177,7 +178,8 @@ class PahoLink:
         self._said.set()
 
     def _on_connect(self, client: Client, userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None) -> None:
-        if reason.is_failure:
+        self._refused = reason.is_failure
+        if self._refused:
             self._say(("down", f"{self._where} refuses the connection: {reason}"))
             return
         topics = (self._topics.command, self._topics.receipt)
@@ -196,7 +198,8 @@ class PahoLink:
         self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         self._up = False
-        self._say(("down", f"{self._where}: {reason}"))
+        if not self._refused:  # that was said, with a better reason than the one that comes here
+            self._say(("down", f"{self._where}: {reason}"))
 
     def _on_connect_fail(self, client: Client, userdata: Any) -> None:
         self._say(("down", f"{self._where}: {sys.exc_info()[1] or 'cannot connect'}"))  # paho calls this while it handles the OSError

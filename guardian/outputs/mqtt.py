@@ -40,6 +40,7 @@ class Mqtt:
 
     def __init__(self, config: Config, outbox: Outbox, link: Link, sw: str) -> None:
         self.ignored = 0  # messages from outside that were bad, stale, retained or repeated
+        self.why = "never connected"  # the last word on why the link is down
         self._config = config.mqtt
         self._topics = Topics(config.mqtt.root, config.device.id)
         self._outbox = outbox
@@ -55,7 +56,6 @@ class Mqtt:
         # the link
         self._up = False
         self._since_ns: int | None = None  # connected, or disconnected, since
-        self._why = "never connected"
         self._heard_ns = 0
         self._asked_ns: int | None = None  # the first QoS 1 message since the broker's last word
         self._silent = False
@@ -102,7 +102,7 @@ class Mqtt:
         """The link down, the clock not set."""
         if not (self._silent or self._unsynced):
             return ()
-        told = [Fault("link_down", self._why)] if self._silent else []
+        told = [Fault("link_down", self.why)] if self._silent else []
         return (*told, Fault("clock_unsynced")) if self._unsynced else tuple(told)
 
     def close(self) -> None:
@@ -172,6 +172,7 @@ class Mqtt:
 
     def _say_farewell(self, verdict: Verdict) -> None:
         """The last events for half of the time, then the last state and availability."""
+        self._outbox.settle()
         left_s, now_ns = self._config.close_s, verdict.t_ns
         while left_s > 0 and not self._farewell:
             if self._up:
@@ -208,9 +209,9 @@ class Mqtt:
                 case ("down", why):
                     if self._up:
                         self._since_ns = self._heard_ns
-                    if why != self._why:
+                    if why != self.why:
                         log.warning("link down: %s", why)
-                    self._up, self._why = False, why
+                    self._up, self.why = False, why
                     continue
             self._heard_ns, self._asked_ns = now_ns, None
 
@@ -280,7 +281,7 @@ class Mqtt:
             asked_ns = self._asked_ns
             self._silent = asked_ns is not None and now_ns - self._heard_ns >= self._silence_ns and now_ns - asked_ns >= self._answer_ns
             if self._silent:
-                self._why = f"the broker has not answered for {(now_ns - self._heard_ns) / 1e9:.0f} s"
+                self.why = f"the broker has not answered for {(now_ns - self._heard_ns) / 1e9:.0f} s"
             if now_ns >= self._clock_ns:
                 self._clock_ns = now_ns + CLOCK_NS
                 self._unsynced = now_ns - self._since_ns >= ns(self._config.clock_wait_s) and self._outbox.wall() is None

@@ -113,6 +113,7 @@ class Outbox:
         self._sweep_ns = 0
         self._dated = False
         self._damage_until_ns: int | None = None
+        self._adopt(0)
 
     def identity(self) -> tuple[str, int]:
         """(install, boot): what event ids of this run begin with. On disk before it is given out."""
@@ -245,6 +246,11 @@ class Outbox:
             letter.due_ns = now_ns
             letter.refusals = min(letter.refusals, self._config.refusals_max - 1)
 
+    def settle(self) -> None:
+        """Before the end: wait for what is being stored, so that it may still be sent."""
+        self._push(self._config.store_stall_s)
+        self._next_due_ns = 0
+
     def receipts_known(self, now_ns: int) -> bool:
         """Whether receivers here send receipts: one of any event came within receipt_memory_s."""
         return self._receipt_ns is not None and now_ns - self._receipt_ns < self._memory_ns
@@ -313,16 +319,23 @@ class Outbox:
             log.error("%d events dropped before they arrived; now %s: %s", self.expired, letter.kept.id, why)
         self._remove(letter)
 
+    def _adopt(self, now_ns: int) -> None:
+        """Take what earlier runs left on disk."""
+        for kept in self._store.take_found():
+            if kept.id not in self._letters:
+                self._take(Letter(kept, now_ns, stored=True))
+                self._next_due_ns = 0
+
     # --- upkeep
 
     def _upkeep(self, now_ns: int) -> None:
         """Once a second: what the disk still held, what could not be written, what is too old, what was said long enough."""
         first, self._begun = not self._begun, True
         self._upkeep_ns = now_ns + UPKEEP_NS
-        for kept in self._store.take_found():
-            if kept.id not in self._letters:
-                self._take(Letter(kept, now_ns, stored=True))
-                self._next_due_ns = 0
+        self._adopt(now_ns)
+        if first:
+            for letter in self._letters.values():
+                letter.put_ns = letter.put_ns or now_ns
         if first and self._store.receipt_utc is not None:
             self._receipt_ns = now_ns  # its age is put right as soon as the clock is known
         if self._store.damage and self._damage_until_ns is None:

@@ -118,8 +118,9 @@ def test_evidence_too_long_for_a_broker_is_left_out_and_said(device: Device) -> 
 def test_a_restart_keeps_the_install_counts_the_boot_and_sends_what_was_left(device: Device, path: Path, config: Config) -> None:
     install, boot = device.outbox.identity()
     left = [device.raises("obstacle"), device.raises("fall")]
+    assert len(Outbox(path, config.outbox, InlineWriter(), lambda: None)) == 2, "known from the first moment"
     again = Device(path, config)  # the first was killed: never closed
-    assert again.outbox.identity() == (install, boot + 1)
+    assert again.outbox.identity() == (install, boot + 2)
     new = again.raises("fall")
     assert again.sends() == [left[1], new, left[0]], "critical first, then boot and seq"
 
