@@ -198,9 +198,8 @@ def main() -> int:
     seconds = arguments.parse_args().seconds
     out = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=80)
     load_1, _, _ = os.getloadavg()
-    out.print(
-        f"{machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.release()}, load {load_1:.1f}"
-    )
+    kernel = f"{platform.system()} {platform.release()}"
+    out.print(f"{machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {kernel}, load {load_1:.1f}")
     with tempfile.TemporaryDirectory(prefix="guardian-latency-") as folder:
         place = iter(range(9))
 
