@@ -55,8 +55,8 @@ def place(config: Imu) -> str:
 def no_identity(config: Imu, who: int, expected: str) -> Refusal:
     """The refusal of a chip whose WHO_AM_I is wrong."""
     if who in (0x00, 0xFF):
-        wires = "SDA (pin 3) and SCL (pin 5) may be shorted, swapped or without pull-ups"
-        return Refusal(f"{place(config)}: WHO_AM_I reads 0x{who:02X}, an idle line: {wires}")
+        wires = "SDA (pin 3) and SCL (pin 5) for a short or missing pull-ups; or imu.chip and imu.address do not name this board"
+        return Refusal(f"{place(config)}: WHO_AM_I reads 0x{who:02X}, as an idle line does: check {wires}")
     return Refusal(
         f"{place(config)}: WHO_AM_I reads 0x{who:02X}, not {expected}: another chip answers there; "
         "set imu.chip and imu.address in guardian.toml to the board's"

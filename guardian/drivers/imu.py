@@ -47,7 +47,8 @@ class Imu:
         self._running = False
         self._bringing_up: Iterator[int] | None = None
         self._due_ns = 0  # nothing is tried before
-        self._fresh_ns = 0  # the last sample's tick
+        self._empty_ns = 0  # running time since a read brought something ...
+        self._read_ns = 0  # ... which the time since the last read adds to, but not all of a stall
         self._verify_at_ns = 0
         self._faults: tuple[Fault, ...] = ()
         self._held: list[ImuSample] = []
@@ -86,33 +87,26 @@ class Imu:
         except (OSError, Refusal) as error:
             self._fail(now_ns, error)
             return (), self._faults
+        since_ns, self._read_ns = now_ns - self._read_ns, now_ns
         if samples:
-            self._fresh_ns = now_ns
+            self._empty_ns = 0
             self._retry_ms = self._config.retry_first_ms
             self._faults = ()
-        elif self._running and now_ns - self._fresh_ns > self._silent_ns:
-            self._again(now_ns, f"{place(self._config)} answers but gives no samples")
-        return tuple(samples), self._faults
+            return tuple(samples), ()
+        self._empty_ns += min(since_ns, self._silent_ns // 4)
+        if self._running and self._empty_ns > self._silent_ns:
+            self._again(f"{place(self._config)} answers but gives no samples")
+        return (), self._faults
 
     def _samples(self, now_ns: int) -> list[ImuSample]:
-        chip = self._chip
         if not self._running and not self._brought_up(now_ns):
             return []
-        if now_ns >= self._verify_at_ns:
-            self._verify_at_ns = now_ns + self._verify_ns
-            if not chip.intact():
-                self._again(now_ns, f"{place(self._config)} lost its settings: check 3V3 and GND")
-                return []
         try:
-            raw = chip.read(now_ns)
+            raw = self._asked(now_ns, doubtful=False)
         except OSError as error:
             if error.errno == errno.ETIMEDOUT:
                 raise
-            if not chip.intact():
-                self._again(now_ns, f"{place(self._config)} lost its settings: check 3V3 and GND")
-                return []
-            chip.resume()
-            raw = chip.read(now_ns)
+            raw = self._asked(now_ns, doubtful=True)
         if not raw and not self._held:
             return []
         samples = self._held + [self._turned(sample) for sample in raw]
@@ -120,6 +114,17 @@ class Imu:
         while samples and samples[-1].t_ns > now_ns:  # taken between this tick's beginning and the read: the next tick's
             self._held.insert(0, samples.pop())
         return samples
+
+    def _asked(self, now_ns: int, doubtful: bool) -> list[ChipSample]:
+        """What the chip has, after a look at its settings where that is due or a transfer has just failed."""
+        if doubtful or now_ns >= self._verify_at_ns:
+            if not self._chip.intact():
+                self._again(f"{place(self._config)} lost its settings: check 3V3 and GND")
+                return []
+            self._verify_at_ns = now_ns + self._verify_ns
+        if doubtful:
+            self._chip.resume()
+        return self._chip.read(now_ns)
 
     def _turned(self, sample: ChipSample) -> ImuSample:
         """Chip axes to nominal body axes."""
@@ -145,10 +150,10 @@ class Imu:
     def _run(self, now_ns: int) -> None:
         self._running = True
         self._bringing_up = None
-        self._fresh_ns = now_ns
+        self._empty_ns = 0
         self._verify_at_ns = now_ns + self._verify_ns
 
-    def _again(self, now_ns: int, why: str) -> None:
+    def _again(self, why: str) -> None:
         """Bring the chip up anew, from the next tick on."""
         self._running = False
         self._bringing_up = self._chip.bring_up(self._clock)

@@ -47,7 +47,7 @@ BURST_WORDS = 63  # 441 bytes: 10 ms at 400 kHz, 40 ms at 100 kHz. The adapter's
 OVERRUN = 0x48  # FIFO_STATUS2: FIFO_OVR_IA | FIFO_OVR_LATCHED
 GYRO, ACCEL, TIMESTAMP = 1, 2, 4  # TAG_SENSOR
 GARBAGE = 0x7FFD  # and above: a filter is still settling (st_lsm6dsx: "invalid sample during bootstrap phase")
-SETTLING_SAMPLES = 52  # after which a value at full scale is believed: gyroscope turn-on takes 70 ms
+SETTLING_SAMPLES = 15  # then a value at full scale is believed: gyroscope turn-on takes 70 ms, and 200 ms are silence
 
 words = Struct("<Bhhh").iter_unpack  # tag, x, y, z
 outputs = Struct("<B3x3h3h").unpack  # STATUS_REG, reserved, temperature, gyroscope, accelerometer
@@ -156,13 +156,15 @@ class Lsm6dsox:
             elif kind == 0:  # an empty FIFO where words were promised
                 raise OSError(EPROTO, "short read of the FIFO")
             if self._gyro and self._accel and self._stamp is not None:
-                if self._settling:
-                    self._settling -= 1
-                    if max(self._gyro) < GARBAGE and max(self._accel) < GARBAGE:
-                        self._settling = 0
-                if not self._settling:
+                if self._settled(self._accel, self._gyro):
                     taken.append((self._unwrapped(self._stamp), self._accel, self._gyro))
                 self._gyro = self._accel = self._stamp = None
+
+    def _settled(self, accel: Counts, gyro: Counts) -> bool:
+        """False while the first values after bringing up are marked as a settling filter's; later such a value is an impact."""
+        if self._settling:
+            self._settling = 0 if max(gyro) < GARBAGE and max(accel) < GARBAGE else self._settling - 1
+        return not self._settling
 
     def _unwrapped(self, stamp: int) -> int:
         """The 32-bit time stamp, which wraps after 29.8 hours, as a count that does not."""
@@ -192,5 +194,7 @@ class Lsm6dsox:
             raise OSError(EPROTO, "short read of the outputs")
         status, gx, gy, gz, ax, ay, az = outputs(bytes(data))
         if status & 0x03 != 0x03:  # GDA | XLDA: nothing new yet, or settling, or asleep
+            return []
+        if not self._settled((ax, ay, az), (gx, gy, gz)):
             return []
         return [self._sample(now_ns, (ax, ay, az), (gx, gy, gz))]

@@ -36,7 +36,7 @@ SETTINGS = (
     (SMPLRT_DIV, 9),  # 1 kHz / (1 + 9)
     (GYRO_CONFIG, 0x18),  # ±2000 °/s
     (ACCEL_CONFIG, 0x18),  # ±16 g
-    (INT_PIN_CFG, 0x30),  # latched, cleared by any read
+    (INT_PIN_CFG, 0x20),  # latched, cleared by reading INT_STATUS alone: looking at other registers hides no sample
 )
 ACCEL_LOW_PASS = 0x03  # ACCEL_CONFIG_2 of the 6500 family, 44.8 Hz, 4.9 ms: without it the accelerometer is not filtered
 ICM20689_FIFO_4096 = 0xC0  # its FIFO_SIZE bits in the same register
@@ -65,6 +65,9 @@ class Mpu6050:
         self._accel_lsb, self._gyro_lsb = CHIP_LSB[config.chip]
         self._image: tuple[list[int], list[int]] | None = None
         self._time = Timebase(PERIOD_NS)
+        self._frames = 0  # since the FIFO was emptied
+        self._midway = False  # in a burst that has not ended well
+        self._outputs = b""  # of a clone, last seen
 
     def bring_up(self, clock: Clock) -> Iterator[int]:
         """See Chip."""
@@ -97,7 +100,6 @@ class Mpu6050:
         self._clone = not size
         self._size = size
         self._clock = clock
-        self._outputs = b""
         if not self._direct:
             self._empty()
         self._image = self._registers()
@@ -112,8 +114,9 @@ class Mpu6050:
         return self._image is not None and self._registers() == self._image
 
     def resume(self) -> None:
-        """See Chip. What was half read has lost its alignment."""
-        if not self._direct:
+        """See Chip. What was half read has lost its alignment; a count that could not be read has cost nothing."""
+        if self._midway:
+            self.lost += 1
             self._empty()
 
     def read(self, now_ns: int) -> list[ChipSample]:
@@ -130,9 +133,11 @@ class Mpu6050:
             return []
         if not count:
             return []
+        self._midway = True
         data = b""
         while len(data) < count:
             data += burst(self._bus, self._address, FIFO_R_W, min(count - len(data), BURST_FRAMES * FRAME))
+        self._midway = False
         time = self._time
         first, self._frames = self._frames, self._frames + count // FRAME
         newest = self._frames - 1
@@ -140,6 +145,7 @@ class Mpu6050:
         taken = []
         for n, (ax, ay, az, gx, gy, gz) in enumerate(frames(data), first):
             if ax == ay == az == gx == gy == gz and ax in (0, -1):  # no motion gives six equal values: an idle line, or nothing
+                self._midway = True
                 raise OSError(EPROTO, "short read of the FIFO")
             taken.append(self._sample(time.host_ns(n * PERIOD_NS, after_ns, newest - n), (ax, ay, az), (gx, gy, gz)))
         return taken
@@ -177,6 +183,7 @@ class Mpu6050:
         write(address, USER_CTRL, 0x40)  # FIFO enabled ...
         write(address, FIFO_EN, 0x78)  # ... accelerometer and gyroscope go in
         self._frames = 0
+        self._midway = False
         self._time.restart()
 
     def _sample(self, t_ns: int, accel: tuple[int, int, int], gyro: tuple[int, int, int]) -> ChipSample:

@@ -34,9 +34,9 @@ class Powered(Protocol):
     def power_on(self, t_ns: int) -> None: ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class BusFault:
-    """One injected fault. `address` None: the whole bus."""
+    """One injected fault. `address` None: the whole bus. `times`: transfers that it still spoils."""
 
     until_ns: int
     address: int | None = None
@@ -44,6 +44,7 @@ class BusFault:
     waits: bool = False  # ... after the adapter's time-out
     keep: int | None = None  # reads bring only this many bytes
     flip: int = 0  # this mask over the last byte read
+    times: int = FOREVER
 
 
 class SimBus:
@@ -77,9 +78,9 @@ class SimBus:
         """Pull a device off the bus; returns it. Raises KeyError where there is none."""
         return self._devices.pop(address)
 
-    def fail(self, code: int, until_ns: int = FOREVER, address: int | None = None) -> None:
-        """Every transfer (with `address`: to it) ends in OSError `code`."""
-        self._faults.append(BusFault(until_ns, address, errno=code))
+    def fail(self, code: int, until_ns: int = FOREVER, address: int | None = None, times: int = FOREVER) -> None:
+        """Every transfer (with `address`: to it; with `times`: so many) ends in OSError `code`."""
+        self._faults.append(BusFault(until_ns, address, errno=code, times=times))
 
     def hang(self, until_ns: int = FOREVER) -> None:
         """SDA or SCL is held low: every transfer ends in OSError 110 after the adapter's time-out."""
@@ -101,7 +102,7 @@ class SimBus:
 
     def read_byte_data(self, i2c_addr: int, register: int, force: bool | None = None) -> int:
         """One register. Raises OSError, as all below."""
-        return self._read(i2c_addr, register, 1)[0]
+        return int.from_bytes(self._read(i2c_addr, register, 1), "big")  # a byte that did not come reads 0
 
     def write_byte_data(self, i2c_addr: int, register: int, value: int, force: bool | None = None) -> None:
         """Write one register."""
@@ -174,9 +175,10 @@ class SimBus:
         if not self._faults:
             return None
         now_ns = self._clock.now_ns()
-        self._faults = [fault for fault in self._faults if fault.until_ns > now_ns]
+        self._faults = [fault for fault in self._faults if fault.until_ns > now_ns and fault.times > 0]
         for fault in self._faults:
             if fault.address in (None, address):
+                fault.times -= 1
                 if fault.waits:
                     self._pass(self.timeout_ns)
                 if fault.errno is not None:

@@ -293,6 +293,7 @@ class LsmChip:
         r = self._registers
         here = self._advance(t_ns)
         slot = here // self._divider
+        at = slot * self._divider
         busy = t_ns < self._busy_until_ns
         booting = t_ns < self._booting_until_ns
         r[0x12] = r[0x12] & 0x7E | (0x01 if busy else 0) | (0x80 if booting else 0)
@@ -301,8 +302,8 @@ class LsmChip:
         r[0x22:0x28] = row[6:]
         r[0x28:0x2E] = row[:6]
         masked = r[0x13] & 0x08
-        accel = self._accel_every and self._new(slot, self._accel_every) > self._read_accel and not (masked and here < self._settled_accel)
-        gyro = self._gyro_every and self._new(slot, self._gyro_every) > self._read_gyro and not (masked and here < self._settled_gyro)
+        accel = self._accel_every and self._new(slot, self._accel_every) > self._read_accel and not (masked and at < self._settled_accel)
+        gyro = self._gyro_every and self._new(slot, self._gyro_every) > self._read_gyro and not (masked and at < self._settled_gyro)
         r[0x1E] = (1 if accel else 0) | (2 if gyro else 0) | (4 if accel or gyro else 0)
         self._slot_now = slot
         r[0x3A:0x3C] = self._fifo_status(t_ns, peek=True)
