@@ -102,7 +102,7 @@ def config_row(config: Config, local: Path) -> Row:
     except ConfigError as error:
         return Row("config", "fail", str(error), "guardian calibrate")
     belt = "calibrated" if calibration else "not calibrated: the belt's tilt is found while walking"
-    return Row("config", "pass", f"{which}; {config.device.id}, {config.device.exercise}; {belt}")
+    return Row("config", "pass", f"{which}; {config.device.id}, {config.exercises[config.device.exercise].label}; {belt}")
 
 
 def machine_rows(config: Config) -> Iterator[Row]:

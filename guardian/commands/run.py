@@ -29,7 +29,7 @@ def main(args: Namespace) -> int:
             device.start()
             obey_signals(device)
             settle(config.loop.realtime_priority)
-            log.info("guarding as %s, exercise %s", config.device.id, config.device.exercise)
+            log.info("guarding as %s: %s", config.device.id, config.exercises[config.device.exercise].label)
             device.run()
     except (AlreadyRunning, Refusal, OSError, ImportError, GPIOZeroError) as error:
         print(f"guardian: {error}", file=sys.stderr)

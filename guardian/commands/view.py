@@ -166,7 +166,7 @@ def picture(config: Config, title: str, frame: Frame, verdict: Verdict, story: S
     device = Panel(
         grid,
         title=f"[bold]{title}[/]",
-        subtitle=f"{verdict.exercise}, {verdict.t_ns / 1e9:.1f} s",
+        subtitle=f"{config.exercises[verdict.exercise].label}, {verdict.t_ns / 1e9:.1f} s",
         title_align="left",
         subtitle_align="right",
         width=WIDTH,
