@@ -262,8 +262,9 @@ class Device:
         self.sensors.stop()
 
     def close(self) -> None:
-        """Close outputs (mqtt before the outbox it sends from), then the pins, then wait for the writers."""
-        for output in sorted(self.outputs, key=lambda output: output.name == "outbox"):
+        """Close outputs, then the pins, then wait for the writers. Systemd hears first that the end is meant; mqtt sends from the outbox."""
+        order = {"watchdog": 0, "outbox": 2}
+        for output in sorted(self.outputs, key=lambda output: order.get(output.name, 1)):
             output.close()
         self.sensors.close()
         for writer in self._writers:
@@ -378,7 +379,7 @@ class Play:
         self._watching = watching
         self._model = model
         self._install = install
-        self._utc = simulated_utc(self.bench.clock)
+        self._utc = WallClock(lambda: self.bench.clock_set, simulated_utc(self.bench.clock))
         self._killed = False
         for action in actions:
             self.bench.at(action.t_s, partial(self._act, action.name, action.args))
@@ -444,7 +445,7 @@ def broker_answer(config: Config, limit_s: float = 8.0) -> str:
         link.close(farewell=True)
 
 
-def simulated_utc(clock: Clock, start: datetime | None = None) -> UtcNow:
+def simulated_utc(clock: Clock, start: datetime | None = None) -> Callable[[], datetime]:
     """UTC that passes with a simulated clock, from `start` (default: this machine's time now)."""
     began = start or datetime.now(UTC)
     return lambda: began + timedelta(microseconds=clock.now_ns() // 1000)
