@@ -262,7 +262,7 @@ class Device:
         self.sensors.stop()
 
     def close(self) -> None:
-        """Close outputs, then the pins, then wait for the writers. Systemd hears first that the end is meant; mqtt sends from the outbox."""
+        """Close outputs (systemd hears first that the end is meant; mqtt sends from the outbox), then the pins; wait for the writers."""
         order = {"watchdog": 0, "outbox": 2}
         for output in sorted(self.outputs, key=lambda output: order.get(output.name, 1)):
             output.close()

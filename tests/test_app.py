@@ -128,6 +128,31 @@ def test_without_its_imu_an_open_alarm_sounds_all_the_same(at_home: Config) -> N
     assert rig.bench.sound_log
 
 
+class Closing:
+    """Notes when it is closed."""
+
+    def __init__(self, name: str, closed: list[str]) -> None:
+        self.name = name
+        self._closed = closed
+
+    def apply(self, frame: Frame, verdict: Verdict) -> None: ...
+
+    def faults(self) -> tuple[Fault, ...]:
+        return ()
+
+    def close(self) -> None:
+        self._closed.append(self.name)
+
+
+def test_at_the_end_systemd_hears_first_and_the_outbox_outlives_the_link(at_home: Config) -> None:
+    device, closed = Rig(at_home).device(), list[str]()
+    device.outputs = tuple(Closing(output.name, closed) for output in device.outputs)
+    device.close()
+    assert closed[0] == "watchdog"
+    assert closed.index("buzzer") < closed.index("mqtt") < closed.index("outbox")
+    assert len(closed) == len(device.outputs)
+
+
 class Broken:
     """An output with a bug."""
 
