@@ -390,16 +390,17 @@ class Play:
     def run(self) -> None:
         """From power-on to the story's end, then closed."""
         self._begin()
-        while True:
+        try:
             self.device.run()
-            if not self._killed:
-                break
-            self._killed = False
-            self.bench.crash()
-            self.link.close(farewell=False)
-            self.bench.clock.wait_until(self.bench.clock.now_ns() + RESTART_NS)
-            self._begin()
-        self.device.close()
+            while self._killed:
+                self._killed = False
+                self.bench.crash()
+                self.link.close(farewell=False)
+                self.bench.clock.wait_until(self.bench.clock.now_ns() + RESTART_NS)
+                self._begin()
+                self.device.run()
+        finally:
+            self.device.close()
 
     def _begin(self) -> None:
         self.link = self._make_link(self.bench)

@@ -96,16 +96,13 @@ def test_sim_tells_a_story_in_lines_and_keeps_its_recording(tmp_path: Path, caps
     assert any(line.startswith("state     FALLEN") for line in who)
     assert any(line.startswith("caregiver critical: has fallen") for line in who)
     assert any(line.startswith("sound") for line in who)
-    assert main(["replay", *map(str, (tmp_path / "recordings").glob("*.mcap"))]) == 0
+    assert main(["replay", *map(str, tmp_path.glob("trip_backward_and_fall-0-*.mcap"))]) == 0
 
 
 def test_the_same_seed_is_the_same_story(tmp_path: Path) -> None:
     for name in ("one", "two"):
         assert main(["sim", "stumble_and_recover", "--fast", "--seed", "5", "--record", str(tmp_path / name)]) == 0
-    one, two = (
-        [tick for path in sorted((tmp_path / name / "recordings").glob("*.mcap")) for tick in read(path).entries()]
-        for name in ("one", "two")
-    )
+    one, two = ([tick for path in sorted((tmp_path / name).glob("*.mcap")) for tick in read(path).entries()] for name in ("one", "two"))
     assert len(one) > 2000
     assert one == two
 

@@ -6,12 +6,11 @@ from math import asin
 from statistics import median
 
 import msgspec
-from gpiozero.exc import GPIOZeroError
 
 from guardian import hardware
 from guardian.app import AlreadyRunning, bench_for_checks, calibration_of, locked, places, write_durably
 from guardian.commands.check import DEGREES, G_M_S2, mean, norm, samples_for
-from guardian.commands.options import config_of, console
+from guardian.commands.options import config_of, console, is_refusal
 from guardian.config import Calibration, Config, ConfigError, Metres, cos_deg, ns
 from guardian.drivers.hcsr04 import Hcsr04
 from guardian.drivers.imu import Imu, Refusal
@@ -48,7 +47,9 @@ def main(args: Namespace) -> int:
     except AlreadyRunning as error:
         print(f"guardian: {error}; stop it first: systemctl stop guardian", file=sys.stderr)
         return 2
-    except (Refusal, OSError, ImportError, GPIOZeroError) as error:
+    except Exception as error:
+        if not is_refusal(error):
+            raise
         print(f"guardian: {error}", file=sys.stderr)
         return 2
     here.make()

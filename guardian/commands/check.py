@@ -8,13 +8,12 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from gpiozero.exc import GPIOZeroError
 from msgspec import Struct
 from rich.table import Table
 
 from guardian import hardware
 from guardian.app import AlreadyRunning, bench_for_checks, broker_answer, calibration_of, locked, places
-from guardian.commands.options import config_of, console
+from guardian.commands.options import config_of, console, is_refusal
 from guardian.commands.sounds import play
 from guardian.config import LOCAL, SHIPPED, Config, ConfigError, ns
 from guardian.contract import FAULTS
@@ -50,11 +49,8 @@ def main(args: Namespace) -> int:
     """Check all, or the configuration alone; 1 when a row fails. A refused configuration ends in 2 before any row."""
     config = config_of(args)
     out = console()
-    rows: list[Row] = []
-    for row in rows_of(config, args):
-        rows.append(row)
-        if out.is_terminal:
-            out.print(f"  {row.part:10s} [{STYLES[row.outcome]}]{row.outcome}[/]", end="\r")
+    with out.status("checking, about ten seconds ..."):
+        rows = list(rows_of(config, args))
     table = Table(box=None, pad_edge=False)
     table.add_column("part", style="bold", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -83,7 +79,9 @@ def rows_of(config: Config, args: Namespace) -> Iterator[Row]:
     except AlreadyRunning as error:
         yield Row("hardware", "skip", str(error), "systemctl stop guardian, then check again")
         return  # a second connection under the same name would throw the running device off the broker
-    except (OSError, ImportError, GPIOZeroError) as error:
+    except Exception as error:
+        if not is_refusal(error):
+            raise
         yield Row("hardware", "fail", f"this machine's bus and pins cannot be used: {error}", _remedy_for(error))
     yield from outside_rows(config)
 

@@ -2,9 +2,12 @@
 
 from argparse import Namespace
 
+from gpiozero.exc import GPIOZeroError
 from rich.console import Console
 
+from guardian.app import AlreadyRunning
 from guardian.config import LOCAL, Config, load
+from guardian.drivers.imu import Refusal
 
 
 def config_of(args: Namespace) -> Config:
@@ -21,3 +24,9 @@ def console() -> Console:
 def stderr() -> Console:
     """Standard error: progress and complaints."""
     return Console(stderr=True, highlight=False)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the machine or its wiring refuses: then the message alone helps. Anything else is a bug and keeps its traceback."""
+    known = (AlreadyRunning, Refusal, OSError, ImportError, GPIOZeroError)
+    return isinstance(error, known) or type(error).__module__ == "lgpio"  # lgpio's error is a bare Exception: pin busy, no permission

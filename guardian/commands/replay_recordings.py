@@ -1,17 +1,20 @@
 """Own recordings, replayed: every frame goes through a fresh monitor, and every verdict must be the recorded one, ==."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
 from guardian.app import model_hash, read_model
 from guardian.commands.options import console, stderr
 from guardian.monitor import Monitor
 from guardian.recording import Missing, Opening, RecordingError, Tick, read
 from guardian.verdict import Verdict
+
+BAR_TICKS = 1000  # between two moves of the progress bar
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,21 @@ def replay_recordings(paths: Sequence[Path], model: Path | None) -> int:
     """Replay files one by one; 0 when all came out identical, 1 at the first difference, 2 for files that cannot be read."""
     out, err = console(), stderr()
     differing = False
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), console=err, transient=True)
     try:
-        for path in paths:
-            differing |= not _replay(path, model, out)
+        with bar:
+            task = bar.add_task("replaying", total=sum(path.stat().st_size for path in paths if path.exists()), at="")
+            for path in paths:
+                bar.update(task, description=path.name)
+                differing |= not _replay(path, model, out, lambda t_ns: bar.update(task, at=f"{t_ns / 1e9:.0f} s"))
+                bar.advance(task, path.stat().st_size)
     except RecordingError as error:
         err.print(f"guardian: {error}", soft_wrap=True)
         return 2
     return 1 if differing else 0
 
 
-def _replay(path: Path, model: Path | None, out: Console) -> bool:
+def _replay(path: Path, model: Path | None, out: Console, reached: Callable[[int], None]) -> bool:
     recording = read(path)
     opening = recording.opening
     monitor: Monitor | None = None
@@ -72,6 +80,8 @@ def _replay(path: Path, model: Path | None, out: Console) -> bool:
                 skipped += 1
                 continue
             ticks += 1
+            if ticks % BAR_TICKS == 0:
+                reached(entry.frame.t_ns)
             said = monitor.step(entry.frame)
             if said != entry.verdict:
                 _tell(path, entry.verdict, said, out)

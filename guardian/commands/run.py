@@ -7,12 +7,9 @@ from argparse import Namespace
 from contextlib import ExitStack
 from types import FrameType
 
-from gpiozero.exc import GPIOZeroError
-
 from guardian import hardware
-from guardian.app import AlreadyRunning, Device, locked, places, settle, worn_device
-from guardian.commands.options import config_of
-from guardian.drivers.imu import Refusal
+from guardian.app import Device, locked, places, settle, worn_device
+from guardian.commands.options import config_of, is_refusal
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +28,9 @@ def main(args: Namespace) -> int:
             settle(config.loop.realtime_priority)
             log.info("guarding as %s: %s", config.device.id, config.exercises[config.device.exercise].label)
             device.run()
-    except (AlreadyRunning, Refusal, OSError, ImportError, GPIOZeroError) as error:
+    except Exception as error:
+        if not is_refusal(error):
+            raise
         print(f"guardian: {error}", file=sys.stderr)
         return 2
     return 0

@@ -1,5 +1,6 @@
 """guardian sim: a story on simulated hardware, seen live; the program is the one that is worn."""
 
+import shutil
 import sys
 import tempfile
 from argparse import Namespace
@@ -44,14 +45,21 @@ def main(args: Namespace) -> int:
     scenario = SCENARIOS[args.scenario]
     config = config_of(args)
     with ExitStack() as stack:
-        folder = args.record or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guardian-sim-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guardian-sim-")))
         config = in_folder(config, folder)
         if args.broker:
             config = at_broker(config, args.broker)
         show(config, scenario, args.seed, out, live=not args.fast, broker=bool(args.broker))
         if args.record:
-            out.print(f"recorded in {folder / 'recordings'}; play it again: guardian replay {folder / 'recordings'}/*.mcap", soft_wrap=True)
+            kept = keep(folder / "recordings", args.record, f"{scenario.name}-{args.seed}")
+            out.print(f"recorded; play it again: guardian replay {' '.join(map(str, kept))}", soft_wrap=True)
     return 0
+
+
+def keep(recordings: Path, folder: Path, name: str) -> list[Path]:
+    """Copy recordings to a folder under the story's name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copy(path, folder / f"{name}-{number:03d}.mcap")) for number, path in enumerate(sorted(recordings.glob("*.mcap")))]
 
 
 def in_folder(config: Config, folder: Path) -> Config:

@@ -4,13 +4,12 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from gpiozero.exc import GPIOZeroError
 from rich.console import Console
 from rich.table import Table
 
 from guardian import hardware
 from guardian.commands.card import BEGIN, END, card, how_often, rhythm
-from guardian.commands.options import config_of, console
+from guardian.commands.options import config_of, console, is_refusal
 from guardian.config import Config, Sound, ns
 from guardian.frame import Frame
 from guardian.hardware import Clock, Hardware
@@ -33,7 +32,9 @@ def main(args: Namespace) -> int:
     _explain(out, config, names)
     try:
         real = hardware.real(config)
-    except (OSError, ImportError, GPIOZeroError) as error:
+    except Exception as error:
+        if not is_refusal(error):
+            raise
         out.print(f"[dim]not played: this machine has no buzzer pin ({error})[/]")
         return 0
     try:
