@@ -1,7 +1,10 @@
 """Replay: own recordings come out identical, or say where not; motion data goes through the whole device."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,6 +237,30 @@ def test_the_exercise_decides_what_a_fall_is(fall: Array, tmp_path: Path, capsys
     everyday = [line["event_type"] for line in replay(tmp_path, capsys, {"a": rest}, "--exercise", "everyday")]
     assert "fall_suspected" in exercise
     assert "fall_suspected" not in everyday
+
+
+def test_events_go_to_the_pipe_while_the_bar_goes_to_the_terminal(fall: Array, tmp_path: Path) -> None:
+    place = tmp_path / "motion.npz"
+    np.savez(place, a=fall)
+    terminal, its_end = os.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "guardian", "replay", "--imu", str(place), "--jsonl"],
+            stdout=subprocess.PIPE,
+            stderr=its_end,
+            text=True,
+            timeout=60,
+            check=True,
+            env={**os.environ, "TERM": "xterm"},
+        )
+        os.set_blocking(terminal, False)
+        bar = os.read(terminal, 100_000).decode()
+    finally:
+        os.close(terminal)
+        os.close(its_end)
+    assert [json.loads(line)["event_type"] for line in done.stdout.splitlines()][-1] == "replayed"
+    assert "━" in bar
+    assert "event_type" not in bar
 
 
 GOOD = np.column_stack((np.arange(10) / 100.0, np.tile([0.0, 0.0, 9.81, 0.0, 0.0, 0.0], (10, 1))))

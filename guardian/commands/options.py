@@ -1,9 +1,11 @@
 """What every command's line says: the configuration, and the consoles to speak on."""
 
+import sys
 from argparse import Namespace
 
 from gpiozero.exc import GPIOZeroError
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn
 
 from guardian.app import AlreadyRunning
 from guardian.config import LOCAL, Config, load
@@ -24,6 +26,11 @@ def console() -> Console:
 def stderr() -> Console:
     """Standard error: progress and complaints."""
     return Console(stderr=True, highlight=False)
+
+
+def progress(*columns: str | ProgressColumn) -> Progress:
+    """A bar on standard error. What is printed goes around it where both are the same terminal, and never into it: it may be piped."""
+    return Progress(*columns, console=stderr(), transient=True, redirect_stdout=sys.stdout.isatty(), redirect_stderr=sys.stdout.isatty())
 
 
 def is_refusal(error: Exception) -> bool:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from guardian.app import read_model, recorded_device
-from guardian.commands.options import stderr
+from guardian.commands.options import progress
 from guardian.commands.words import line_of
 from guardian.config import Config, ConfigError
 from guardian.frame import Fault, Frame
@@ -152,14 +152,7 @@ def _config_for(config: Config, args: Namespace) -> Config:
 def _lines(config: Config, args: Namespace, archive: Any, names: list[str], model: bytes | None, total_s: float) -> Iterator[str]:
     """What is printed, line by line."""
     label = {"variant": args.variant} if args.variant else {}
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TimeRemainingColumn(),
-        console=stderr(),
-        transient=True,
-    )
+    bar = progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn())
     with bar:
         task = bar.add_task("replaying", total=total_s)
         for name in names:

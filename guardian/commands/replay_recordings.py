@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, TextColumn
 
 from guardian.app import model_hash, read_model
-from guardian.commands.options import console, stderr
+from guardian.commands.options import console, progress, stderr
 from guardian.monitor import Monitor
 from guardian.recording import Missing, Opening, RecordingError, Tick, read
 from guardian.verdict import Verdict
@@ -52,7 +52,7 @@ def replay_recordings(paths: Sequence[Path], model: Path | None) -> int:
     """Replay files one by one; 0 when all came out identical, 1 at the first difference, 2 for files that cannot be read."""
     out, err = console(), stderr()
     differing = False
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), console=err, transient=True)
+    bar = progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"))
     try:
         with bar:
             task = bar.add_task("replaying", total=sum(path.stat().st_size for path in paths if path.exists()), at="")
