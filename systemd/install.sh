@@ -99,8 +99,10 @@ place_files() {
 #!/bin/sh
 # As the service's own user when root asks, so that what it writes stays readable for the service.
 if [ "\$(id -u)" -eq 0 ]; then
-    exec runuser -u guardian -- env LG_WD=/var/lib/guardian GPIOZERO_PIN_FACTORY=lgpio $PREFIX/current/bin/guardian "\$@"
+    exec runuser -u guardian -- "\$0" "\$@"
 fi
+[ ! -w /var/lib/guardian ] || export LG_WD=/var/lib/guardian # where lgpio leaves its FIFO
+export GPIOZERO_PIN_FACTORY=lgpio
 exec $PREFIX/current/bin/guardian "\$@"
 EOF
     chmod 755 "$wrapper"
