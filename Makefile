@@ -33,7 +33,7 @@ latency: $(READY)  ## microseconds per tick by stage, CPU share, wake-up jitter
 	$(BIN)/python -m lab.latency
 
 install upgrade uninstall:  ## on a Raspberry Pi, as root: the service, its user, its folders
-	sh systemd/install.sh $@
+	PYTHON="$(PYTHON)" sh systemd/install.sh $@
 
 clean:  ## forget the environment and all caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -373,3 +373,8 @@ def test_events_on_the_command_line_are_json(tmp_path: Path, capsys: pytest.Capt
     assert main(["replay", "--imu", str(place), "--jsonl"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["event_type"] for line in lines] == ["session_started", "replayed"]
+
+
+def test_the_card_in_hardware_md_is_the_card_of_the_tables(config: Config) -> None:
+    page = (Path(__file__).parent.parent / "hardware.md").read_text(encoding="utf-8")
+    assert page.split(BEGIN)[1].split(END)[0].strip() == card(config).strip(), "run make card"
