@@ -195,6 +195,7 @@ class ObstacleConfig(Section, frozen=True, kw_only=True):
     floor_tolerance: Annotated[float, Meta(ge=0.01, le=0.5)]
     floor_closing_m_s: Annotated[float, Meta(ge=0.05, le=2)]
     floor_doubt: Annotated[float, Meta(ge=0, le=0.9)]
+    floor_hold_s: Seconds
     floor_hint_s: Seconds
     floor_hint_m_s: Annotated[float, Meta(ge=0, le=3)]
     stop_event_s: Seconds

@@ -11,7 +11,7 @@ away: no median. A track of n pings outlives n × coast_periods of silence, at m
 thing one ping in ten is lost, but two ghosts that happened to agree are gone after two more pings.
 
 A ping that follows its track but is off its line waits as a challenger: a ghost close by stays alone, but a second such ping (one
-between them may be lost) means that the speed has changed. Then the line begins anew, with the last speed_pings.
+between them may be lost) at most twice as far off means that the speed has changed. Then the line begins anew, with the last speed_pings.
 
 Nearer than touch_m. The part reports 4-6 cm with nothing there, once or twice in a row. A real thing in the beam that comes slower than
 3 m/s shows itself twice between 0.5 m and 8 cm, so its track leads there and such pings follow it. Out of nowhere only something that
@@ -42,8 +42,10 @@ With h 0.95 m and α 15° that is 3.7 m upright and 2.2 m at 10°. An echo withi
 track (or, over a window, becomes one) that closes floor_closing_m_s faster than the predicted floor did. What lies beyond is UNKNOWN,
 except at the range's edge (within floor_tolerance of it there is nothing beyond to know). Walls nearer than the floor are seen as ever.
 "Straighten up" is said when the floor hides what the rule would need at floor_hint_m_s: 3 m for walking, a lean of 3.5°.
-A pitch that is some degrees off makes the floor look like an obstacle. It stands still but for the trunk's sway, which the pitch follows
-however far it is off; so within floor_doubt of the prediction no time to collision is believed of which the pitch explains more than half.
+A pitch that is some degrees off makes the floor look like an obstacle. It stands still but for the trunk's sway and leaning, which the
+pitch follows however far it is off; so within floor_doubt of the prediction only the closing that the pitch does not explain counts. Who
+begins to walk backward leans back and speeds up at once, which no accelerometer can tell apart: there only walkers are warned. And
+while the floor hides the way (or did within floor_hold_s), a track in there without a warning is the floor too: UNKNOWN.
 The pitch is that of Pose.up: the ranger must look level when that says upright. Without a trusted pose no echo is called floor.
 """
 
@@ -60,6 +62,7 @@ from guardian.verdict import Direction, Gap, Obstacle
 
 Ping = tuple[int, float, float]  # sent, ns; distance, m; the floor predicted for it, m (0: not known)
 FAR_M = 100.0  # beyond any floor and any range
+FLOOR_AFTER_ALL = 3  # floor echoes in a row where a track should be: it was the floor, from a pitch that was off
 CLEAR, CAUTION, STOP, UNKNOWN = Obstacle.CLEAR, Obstacle.CAUTION, Obstacle.STOP, Obstacle.UNKNOWN
 
 
@@ -96,6 +99,7 @@ class ObstacleMemory(Struct):
     touch_since_ns: int = 0  # run of pings nearer than touch_m
     touch_ns: int | None = None
     floor_hides: bool = False
+    floor_ns: int = 0  # last ping at which it did
     hint_since_ns: int | None = None
     obstacle: Obstacle = UNKNOWN
     near: bool = False
@@ -126,6 +130,7 @@ class ObstacleRule:
         self._lost_ns = ns(c.track_lost_s)
         self._window_ns = ns(c.speed_window_s)
         self._quiet_ns = ns(c.quiet_after_s)
+        self._hold_ns = ns(c.floor_hold_s)
         self._hint_ns = ns(c.floor_hint_s)
         self._coast_ns = ns(c.coast_periods / ranger.rate_hz)
         self._skip_ns = ns(2.5 / ranger.rate_hz)  # one ping between two may be lost
@@ -145,13 +150,14 @@ class ObstacleRule:
         if m.usable_ns is None or not sensor_ok or t_ns - m.usable_ns > self._lost_ns:
             return self._unknown(m, t_ns)
         track, age_ns = m.track, t_ns - m.usable_ns
-        if track is None:
-            m.near = False
-            hint = self._hint(m, t_ns, exercise)
-            m.obstacle = UNKNOWN if m.floor_hides or m.usable < self._c.confirm_pings else CLEAR
-            return Behind(m.obstacle, Gap(age_ns=age_ns), False, hint, False)
-        m.hint_since_ns = None
-        return self._judge(m, t_ns, track, self._gap(track, t_ns, age_ns), stride, exercise)
+        if track is not None:
+            behind = self._judge(m, t_ns, track, self._gap(track, t_ns, age_ns), stride, exercise)
+            if behind.obstacle is not CLEAR or not (m.floor_hides and self._near_floor(track)):
+                m.hint_since_ns = None
+                return behind
+        m.near = False
+        m.obstacle = UNKNOWN if m.floor_hides or m.usable < self._c.confirm_pings else CLEAR
+        return Behind(m.obstacle, Gap(age_ns=age_ns), False, self._hint(m, t_ns, exercise), False)
 
     # hearing
 
@@ -164,17 +170,17 @@ class ObstacleRule:
             self._expire(m, t)
         elif echo.reason == "echo" and distance is not None and 0.0 <= distance < FAR_M:  # not a number fails this too
             self._expire(m, t)
-            if not self._place(m, t, distance, self._floor_m(pose)):
+            if not self._place(m, (t, distance, self._floor_m(pose))):
                 return
         else:
             return
         m.usable_ns = t
         m.usable += 1
         if m.floor is None or len(m.floor.pings) < self._c.confirm_pings:
-            m.floor_hides = False
-        elif m.floor.mean_m < self._hides_m:
-            m.floor_hides = True
-        elif m.floor.mean_m > self._shows_m:
+            m.floor_hides = m.floor_hides and t - m.floor_ns <= self._hold_ns
+        elif m.floor.mean_m < (self._shows_m if m.floor_hides else self._hides_m):
+            m.floor_hides, m.floor_ns = True, t
+        else:
             m.floor_hides = False
 
     def _expire(self, m: ObstacleMemory, t: int) -> None:
@@ -188,41 +194,57 @@ class ObstacleRule:
         if m.track is None and m.other is not None and len(m.other.pings) >= self._c.confirm_pings:
             m.track, m.other = m.other, None
 
-    def _place(self, m: ObstacleMemory, t: int, distance: float, floor_m: float) -> bool:
+    def _place(self, m: ObstacleMemory, ping: Ping) -> bool:
         """Give an echo to the track it belongs to. False: it is not to be believed."""
-        c, track, ping = self._c, m.track, (t, distance, floor_m)
+        t, distance, floor_m = ping
+        track, other, tolerance = m.track, m.other, self._c.floor_tolerance * floor_m
         follows = track is not None and self._follows(track, t, distance)
         fits = track is not None and follows and self._on_line(track, t, distance)
-        if distance < c.touch_m and not fits:
-            if m.touch_ns is None or t - m.touch_ns > self._skip_ns:
-                m.touch_since_ns = t
-            m.touch_ns = t
-            if t - m.touch_since_ns < self._lost_ns:
-                return False
-        floor_like = floor_m > 0.0 and -c.floor_tolerance * floor_m <= distance - floor_m <= c.floor_tolerance * floor_m
-        if floor_like and not (follows and self._not_floor(track)):
-            m.floor = floor = self._seen(m.floor, ping)
-            if self._not_floor(floor) and (track is None or floor.distance_m < track.distance_m):
-                m.track, m.floor = floor, None
-            return True
-        if track is not None and fits:
+        if distance < self._c.touch_m and not fits and not self._stays(m, t):
+            return False
+        if floor_m > 0.0 and -tolerance <= distance - floor_m <= tolerance and not (follows and self._not_floor(track)):
+            self._add_floor(m, ping, follows)
+        elif track is None or not fits:
+            self._challenge(m, ping, follows)
+        elif track.closing_m_s is None and other is not None and other.closing_m_s is not None and self._on_line(other, t, distance):
+            self._seen(other, ping)  # two ghosts came before it: what was known shows itself again
+        else:
             self._seen(track, ping)
-            return True
+        return True
+
+    def _stays(self, m: ObstacleMemory, t: int) -> bool:
+        """Whether pings nearer than touch_m have gone on for long."""
+        if m.touch_ns is None or t - m.touch_ns > self._skip_ns:
+            m.touch_since_ns = t
+        m.touch_ns = t
+        return t - m.touch_since_ns >= self._lost_ns
+
+    def _add_floor(self, m: ObstacleMemory, ping: Ping, follows: bool) -> None:
+        """An echo from where the floor should be."""
+        m.floor = floor = self._seen(m.floor, ping)
+        track, pings = m.track, floor.pings
+        if self._not_floor(floor) and (track is None or floor.distance_m < track.distance_m):
+            m.track, m.floor = floor, None
+        elif track is not None and follows and len(pings) >= FLOOR_AFTER_ALL and pings[-FLOOR_AFTER_ALL][0] > track.pings[-1][0]:
+            m.track = None
+
+    def _challenge(self, m: ObstacleMemory, ping: Ping, follows: bool) -> None:
+        """An echo that the believed track does not explain."""
+        c, track = self._c, m.track
+        t, distance, _ = ping
         m.other = other = self._seen(m.other if m.other is not None and self._follows(m.other, t, distance) else None, ping)
         if len(other.pings) < c.confirm_pings:
-            if follows:
+            if follows or (m.floor is not None and self._follows(m.floor, t, distance)):
                 other.until_ns = t + self._skip_ns
-            return True
-        if track is not None and follows:  # the same thing, at another speed
-            late = [ping for ping in other.pings if ping[0] > track.pings[-1][0]]
+        elif track is not None and follows and self._on_line(track, t, distance, 2.0):  # the same thing, at another speed
+            late = [newer for newer in other.pings if newer[0] > track.pings[-1][0]]
             del track.pings[: max(0, len(track.pings) + len(late) - c.speed_pings)]
-            for ping in late:
-                self._seen(track, ping)
+            for newer in late:
+                self._seen(track, newer)
             m.other = None
         elif track is None or distance < track.pings[-1][1]:
             self._out_of_the_floor(m, other)
             m.track, m.other = other, track
-        return True
 
     def _follows(self, track: Track, t: int, distance: float) -> bool:
         """Whether the thing on the track may be there now."""
@@ -231,12 +253,12 @@ class ObstacleRule:
         gate = self._c.gate_m + self._c.gate_m_s * seconds
         return -gate <= distance - last_m + (track.closing_m_s or 0.0) * seconds <= gate
 
-    def _on_line(self, track: Track, t: int, distance: float) -> bool:
+    def _on_line(self, track: Track, t: int, distance: float, gates: float = 1.0) -> bool:
         """Whether it is there if it has kept its speed, or braked since the last ping; always, while the speed is not known."""
         if track.closing_m_s is None:
             return True
         seconds = (t - track.pings[-1][0]) * 1e-9
-        gate = self._c.gate_m + 0.5 * self._c.brake_m_s2 * seconds * seconds
+        gate = gates * (self._c.gate_m + 0.5 * self._c.brake_m_s2 * seconds * seconds)
         return -gate <= distance - track.distance_m + track.closing_m_s * seconds <= gate
 
     def _out_of_the_floor(self, m: ObstacleMemory, other: Track) -> None:
@@ -315,8 +337,9 @@ class ObstacleRule:
         if (near and not m.near) or (ttc is not None and (sure or not near)):
             m.closing_ns = t_ns
         m.near = near
-        if ttc is not None and self._may_be_floor(track):
-            ttc = None
+        if ttc is not None:
+            closing = self._surely_closing(track, stride)
+            ttc = distance / closing if closing >= c.closing_min_m_s else None
         unfinished = track.closing_m_s is None and (watch_ttc or (watch_near and distance <= exercise.near_m))
         m.obstacle = was if unfinished else CLEAR
         if near:
@@ -329,18 +352,22 @@ class ObstacleRule:
         warns = m.obstacle is STOP or m.obstacle is CAUTION
         return Behind(m.obstacle, gap, near, False, warns and t_ns - m.closing_ns < self._quiet_ns)
 
-    def _may_be_floor(self, track: Track) -> bool:
-        """Near the predicted floor, and closing mostly as the pitch explains: a floor predicted from a pitch that is a few degrees off."""
+    def _near_floor(self, track: Track) -> bool:
+        """Whether it may be the floor, with a pitch that is a few degrees off."""
         _, distance, floor_m = track.pings[-1]
-        doubt = self._c.floor_doubt * floor_m
-        if track.closing_m_s is None or track.excess_m_s is None or not -doubt <= distance - floor_m <= doubt:
-            return False
-        return track.excess_m_s < 0.5 * track.closing_m_s
+        return -self._c.floor_doubt * floor_m <= distance - floor_m <= self._c.floor_doubt * floor_m
+
+    def _surely_closing(self, track: Track, stride: Stride | None) -> float:
+        """The track's closing speed, m/s. Near the predicted floor only as much of it as the pitch does not explain, and of who walks."""
+        closing = track.closing_m_s or 0.0
+        if track.excess_m_s is None or not self._near_floor(track):
+            return closing
+        return min(closing, track.excess_m_s) if stride is None or stride.walking else 0.0
 
     def _hint(self, m: ObstacleMemory, t_ns: int, exercise: Exercise) -> bool:
         """Whether the floor has hidden for floor_hint_s what the rule would need."""
         floor = m.floor
-        if not m.floor_hides or floor is None or floor.mean_m >= exercise.caution_ttc_s * self._c.floor_hint_m_s:
+        if not m.floor_hides or (floor is not None and floor.mean_m >= exercise.caution_ttc_s * self._c.floor_hint_m_s):
             m.hint_since_ns = None
             return False
         if m.hint_since_ns is None:
