@@ -8,6 +8,7 @@
 #
 # Environment: PYTHON (python3), PREFIX (/opt/guardian), DESTDIR (empty; a root to install into without owning the machine).
 set -eu
+umask 022 # the service must be able to read what root builds
 
 PYTHON=${PYTHON:-python3}
 PREFIX=${PREFIX:-/opt/guardian}
