@@ -228,6 +228,19 @@ def test_lost_acknowledgements_mean_the_same_id_again_never_a_loss(device: Devic
     assert set(ids) == {id_} and len(ids) >= 2 and len(device.outbox) == 0
 
 
+@pytest.mark.parametrize(("crash", "limit_s"), [(True, 3), (False, 30)], ids=["reconnected", "same_connection"])
+def test_a_window_full_of_unanswered_events_opens_again(device: Device, crash: bool, limit_s: float) -> None:
+    device.link.pubacks = device.link.receipts = False
+    for _ in range(20):
+        device.raises("coach")
+    device.run(0.5)
+    if crash:
+        device.link.broker_crash()
+    device.link.pubacks = True
+    device.run(limit_s)
+    assert len({event["id"] for event in device.link.events()}) == 20 and len(device.outbox) == 0
+
+
 def test_under_3_1_1_an_acknowledgement_without_receipts_ends_it(config: Config) -> None:
     device = Device(config, protocol=311)
     device.link.receipts = device.link.caregiver = False
@@ -289,6 +302,7 @@ def test_a_broker_never_reached_is_a_fault_too(config: Config) -> None:
 
 def test_a_rare_heartbeat_is_no_silence(config: Config) -> None:
     device = Device(replace(config, mqtt=replace(config.mqtt, state_s=60.0)))
+    device.link.latency_s = 0.3
     for _ in range(130 * 100):
         device.tick()
         assert device.faults() == []
@@ -387,9 +401,23 @@ def test_a_forged_receipt_of_another_device_ends_nothing(device: Device) -> None
 def test_switched_off_is_told_apart_from_lost(device: Device) -> None:
     device.so(state=State.OFF, powering_off=True)
     id_ = device.raises("session_ended")
+    before = device.clock.now_ns()
     device.mqtt.close()
+    assert device.clock.now_ns() - before < 0.3 * S, "no longer than the answers take"
     assert device.link.availability == "offline" and device.link.state()["power"] == "off"
     assert [event["id"] for event in device.link.events()] == [id_]
+
+
+def test_all_that_waited_is_sent_before_the_good_bye(device: Device) -> None:
+    device.link.wifi_down()
+    device.run(30)
+    ids = {device.raises("coach") for _ in range(30)}
+    device.so(powering_off=True)
+    device.link.wifi_up()
+    device.tick()
+    device.mqtt.close()
+    assert {event["id"] for event in device.link.events()} == ids
+    assert [message.topic.split("/")[2] for message in device.link.broker][-2:] == ["state", "availability"]
 
 
 def test_switched_off_on_the_floor_the_alarm_stays_open(device: Device) -> None:

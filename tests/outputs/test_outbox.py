@@ -180,7 +180,7 @@ def test_nobody_listening_backs_off_from_5_to_60_s_and_keeps_everything(device: 
     for _ in range(4):
         device.raises("coach")
     device.outbox.connected(device.now_ns)
-    assert len(device.sends(reason=16)) >= 1
+    assert len(device.sends(reason=16)) == 1, "the rest is older than the silence: it waits untried"
     assert device.faults() == ["nobody_listening"]
     gaps, last_s = [], device.now_ns / S
     for _ in range(2000):
@@ -193,6 +193,15 @@ def test_nobody_listening_backs_off_from_5_to_60_s_and_keeps_everything(device: 
     device.tick(60.1)
     assert len(device.sends(reason=0)) == 4, "somebody is there: all at once"
     assert device.faults() == []
+
+
+def test_a_whole_window_without_a_subscriber_is_one_silence_not_eight(device: Device) -> None:
+    ids = [device.raises("coach") for _ in range(8)]
+    assert device.sends() == ids
+    for id_ in ids:
+        device.outbox.answered(id_, 16, device.now_ns)
+    device.tick(5.1)
+    assert len(device.sends(reason=16)) == 1, "asked again after the first back-off, not after its eighth doubling"
 
 
 def test_a_new_alarm_is_tried_at_once_even_when_nobody_listened(device: Device) -> None:
@@ -315,6 +324,29 @@ def test_a_folder_that_cannot_be_written_stops_nothing_and_ids_stay_unique(tmp_p
     id_ = devices[0].raises("fall")
     assert devices[0].sends() == [id_]
     assert devices[0].faults() == ["output_failed"]
+
+
+def test_a_file_that_can_be_opened_only_later_brings_its_events_and_no_new_identity(path: Path, config: Config) -> None:
+    left = Device(path, config).raises("fall")
+    away = path.with_name("away")
+    path.rename(away)
+    path.mkdir()  # no file can be opened here
+    device = Device(path, config)
+    identity = device.outbox.identity()
+    new = device.raises("fall")
+    path.rmdir()
+    away.rename(path)
+    device.tick(6)
+    device.tick(1)
+    assert device.outbox.identity() == identity and device.faults() == []
+    assert set(device.sends()) == {left, new} == set(on_disk(path))
+
+
+def test_every_commit_waits_for_the_card(device: Device) -> None:
+    db = device.outbox._store.db
+    assert db is not None
+    assert db.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+    assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_hung_card_delays_the_loop_and_the_alarm_only_so_long(path: Path, config: Config) -> None:
