@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint check card evaluate latency install upgrade uninstall clean
+.PHONY: help demo test lint check card evaluate latency pythons install upgrade uninstall clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ evaluate: $(READY)  ## SISFALL=folder: replay 26 people's falls and activities t
 
 latency: $(READY)  ## microseconds per tick by stage, CPU share, wake-up jitter
 	$(BIN)/python -m lab.latency
+
+pythons: $(READY)  ## the same recordings on every Python of 3.11-3.13 at hand: identical verdicts
+	sh lab/pythons.sh
 
 install upgrade uninstall:  ## on a Raspberry Pi, as root: the service, its user, its folders
 	PYTHON="$(PYTHON)" sh systemd/install.sh $@
