@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 .PHONY: help demo test lint check card evaluate latency pythons install upgrade uninstall clean
 
 help:  ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: $(READY)  ## a 40-second story: backward walk, wall avoided, fall, the caregiver told through a real broker
 	@$(BIN)/guardian demo

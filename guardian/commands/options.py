@@ -30,7 +30,10 @@ def stderr() -> Console:
 
 def progress(*columns: str | ProgressColumn) -> Progress:
     """A bar on standard error. What is printed goes around it where both are the same terminal, and never into it: it may be piped."""
-    return Progress(*columns, console=stderr(), transient=True, redirect_stdout=sys.stdout.isatty(), redirect_stderr=sys.stdout.isatty())
+    console, around = stderr(), sys.stdout.isatty()
+    return Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=around, redirect_stderr=around
+    )
 
 
 def is_refusal(error: Exception) -> bool:
