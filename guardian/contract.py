@@ -41,7 +41,7 @@ EVENTS: dict[str, Severity] = {
 FAULTS: dict[str, str] = {
     "imu_silent": "no motion data: check the IMU's four wires (SDA pin 3, SCL pin 5, 3V3, GND)",
     "imu_stuck": "one motion axis is frozen: power-cycle; if it stays, replace the IMU",
-    "imu_scale": "at rest the IMU does not read 1 g or turns: check imu.model in guardian.toml, then recalibrate",
+    "imu_scale": "at rest the IMU does not read 1 g or turns: check imu.chip in guardian.toml, then recalibrate",
     "imu_saturated": "the IMU is at full scale for long: it is loose on the belt, or broken",
     "bus_hung": "the I2C bus does not answer: check SDA (pin 3) and SCL (pin 5) for a short",
     "echo_silent": "the ranger driver gives no ping: check the trigger wire (GPIO of ranger.trigger_pin)",
