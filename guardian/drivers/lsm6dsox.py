@@ -178,8 +178,7 @@ class Lsm6dsox:
     def _dated(self, taken: list[tuple[int, Counts, Counts]], before_ns: int, after_ns: int) -> list[ChipSample]:
         tick_ns, time = self._tick_ns, self._time
         time.observe(taken[-1][0] * tick_ns, before_ns, after_ns)
-        newest = len(taken) - 1
-        return [self._sample(time.host_ns(ticks * tick_ns, after_ns, newest - i), a, g) for i, (ticks, a, g) in enumerate(taken)]
+        return [self._sample(time.host_ns(ticks * tick_ns, after_ns), accel, gyro) for ticks, accel, gyro in taken]
 
     def _sample(self, t_ns: int, accel: Counts, gyro: Counts) -> ChipSample:
         ax, ay, az = accel

@@ -140,14 +140,13 @@ class Mpu6050:
         self._midway = False
         time = self._time
         first, self._frames = self._frames, self._frames + count // FRAME
-        newest = self._frames - 1
-        time.observe(newest * PERIOD_NS, now_ns, after_ns)
+        time.observe((self._frames - 1) * PERIOD_NS, now_ns, after_ns)
         taken = []
         for n, (ax, ay, az, gx, gy, gz) in enumerate(frames(data), first):
             if ax == ay == az == gx == gy == gz and ax in (0, -1):  # no motion gives six equal values: an idle line, or nothing
                 self._midway = True
                 raise OSError(EPROTO, "short read of the FIFO")
-            taken.append(self._sample(time.host_ns(n * PERIOD_NS, after_ns, newest - n), (ax, ay, az), (gx, gy, gz)))
+            taken.append(self._sample(time.host_ns(n * PERIOD_NS, after_ns), (ax, ay, az), (gx, gy, gz)))
         return taken
 
     def _recognised(self, who: int) -> tuple[str, int]:

@@ -52,11 +52,11 @@ class Timebase:
             self._base, self._from, self._moved = line + move, chip_ns, 0.0
             self._epoch = min(self._epoch + 1, len(EPOCHS_NS) - 1)
 
-    def host_ns(self, chip_ns: float, after_ns: int, newer: int) -> int:
-        """Host time of a sample that has `newer` after it in a read that ended at `after_ns`.
+    def host_ns(self, chip_ns: float, after_ns: int) -> int:
+        """Host time of a sample that came in a read which ended at `after_ns`.
 
         Later than the sample before it, and by half a period where the line was just moved back: nobody is to divide by a nanosecond.
         """
         t_ns = max(int(self._base + (chip_ns - self._from) * self._rate), self._last_ns + self._half_ns)
-        self._last_ns = max(min(t_ns, after_ns - newer * self._half_ns), self._last_ns + 1)
+        self._last_ns = max(min(t_ns, after_ns), self._last_ns + 1)
         return self._last_ns

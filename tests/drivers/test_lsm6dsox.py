@@ -68,11 +68,47 @@ def test_each_sample_is_dated_to_a_millisecond(rate_error: float) -> None:
     assert late[-1000:] == pytest.approx(float(np.mean(late[1000:2000])), abs=0.7), "no drift"
 
 
-def test_the_time_stamp_may_wrap() -> None:
-    rig = lsm(spinning(), first_tick=(1 << 32) - 40_000 * 2).start()
+@pytest.mark.parametrize("seconds", [1.9, 2.0, 2.1])
+def test_the_time_stamp_may_wrap(seconds: float) -> None:
+    rig = lsm(spinning(), first_tick=(1 << 32) - round(40_000 * seconds)).start()
     late = late_ms(rig.run(5))
     assert late[30:] == pytest.approx(DELAY_MS, abs=0.7)
     assert max(b.t_ns - a.t_ns for a, b in pairwise(rig.samples)) < 10.5 * MS
+
+
+def test_a_burst_that_breaks_off_mixes_no_two_samples() -> None:
+    """Words of a slot and of the one four slots on carry the same count: what was half put together must be forgotten."""
+    rig = lsm(World(lambda t: [10 * t, 0, 0, 0, 0, t]))
+
+    class Broken(Between):
+        """A slot comes without its accelerometer; all is lost until the accelerometer of the slot four on, after a broken transfer."""
+
+        reads, count, broken = 0, -1, False
+
+        def change(self, words: list[bytes]) -> list[bytes]:
+            self.reads += 1
+            if self.reads < 100 or self.broken or not words:
+                return words
+            count = words[0][0] & 6
+            if self.count < 0:
+                self.count = count
+                return words[:2]
+            self.broken = count == self.count
+            return words[2:3] if self.broken else []
+
+        def read(self, register: int, n: int, t_ns: int) -> bytes:
+            if register == 0x78 and self.broken and self.count >= 0:
+                self.count = -1
+                raise OSError(121, "Remote I/O error")
+            return super().read(register, n, t_ns)
+
+    between = Broken(rig)
+    rig.start()
+    rig.run(2)
+    assert between.broken
+    lag_s = 0.0068 - 0.0043
+    late = [s for s in rig.samples if s.t_ns > SECOND // 2]
+    assert [s.accel[0] / 10 - s.gyro[2] for s in late] == pytest.approx([lag_s] * len(late), abs=2e-3)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))

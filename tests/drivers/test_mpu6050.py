@@ -84,12 +84,35 @@ def test_an_overflow_is_never_read_as_shifted_frames() -> None:
 def test_a_count_out_of_step_empties_the_fifo() -> None:
     """A clone whose FIFO is smaller than its identity says overflows earlier; its count is no multiple of a frame then."""
     rig = mpu(still(x=1.0, y=2.0, z=9.0)).start()
-    rig.run(1)
+    rig.run(0.8)
     rig.chip.read(0x74, 5, rig.clock.t_ns + 10 * MS)  # somebody else read five bytes
-    rig.run(1)
+    after = rig.run(4)
     assert rig.imu.lost == 1
+    assert all(b.t_ns - a.t_ns == pytest.approx(10 * MS, abs=MS) for a, b in pairwise(after)), "its times are counted anew"
+    assert after[-1].t_ns > rig.clock.t_ns - 11 * MS
     assert all(s.accel == pytest.approx((1.0, 2.0, 9.0), abs=0.01) for s in rig.samples)
     assert not rig.faults
+
+
+def test_a_burst_that_breaks_off_costs_samples_but_never_shifts_them() -> None:
+    rig = mpu(still(x=1.0, y=2.0, z=9.0, gx=0.5)).start()
+    rig.run(1)
+    live = rig.chip.read
+
+    def breaks_off(register: int, n: int, t_ns: int) -> bytes:
+        live(register, 24, t_ns)
+        rig.chip.read = live  # type: ignore[method-assign]
+        raise OSError(5, "Input/output error")
+
+    for _ in range(5):
+        rig.tick(40 * MS)
+        rig.chip.read = lambda register, n, t_ns: (breaks_off if register == 0x74 else live)(register, n, t_ns)  # type: ignore[method-assign]
+        rig.run(0.2)
+        assert not rig.faults
+    assert rig.imu.lost == 5
+    for s in rig.samples:
+        assert s.accel == pytest.approx((1.0, 2.0, 9.0), abs=0.01)
+        assert s.gyro == pytest.approx((0.5, 0.0, 0.0), abs=0.002)
 
 
 @pytest.mark.parametrize("rate_error", [-0.015, -0.0005, 0.0, 0.0003, 0.0012, 0.01, 0.03])

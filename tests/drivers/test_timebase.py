@@ -24,7 +24,7 @@ def told(period_ms: float, rate_error: float, seconds: float, phase_ms: float = 
         if have > count:
             time.observe((have - 1) * period_ms * MS, before_ns, after_ns)
             for n in range(count, have):
-                told_ns = time.host_ns(n * period_ms * MS, after_ns, have - 1 - n)
+                told_ns = time.host_ns(n * period_ms * MS, after_ns)
                 assert told_ns <= after_ns
                 out.append((told_ns, phase_ms * MS + n * period_ns))
             count = have
@@ -35,7 +35,7 @@ def told(period_ms: float, rate_error: float, seconds: float, phase_ms: float = 
 @given(rate=st.floats(-0.05, 0.05), phase=st.floats(0, 9), wake=st.floats(0, 8))
 def test_never_in_the_future_and_always_later(rate: float, phase: float, wake: float) -> None:
     times = told(10.0, rate, 20, phase, wake)
-    assert all(b > a for a, b in pairwise(times[:, 0]))
+    assert all(b - a > MS for a, b in pairwise(times[:, 0])), "nobody divides by nothing"
     assert np.abs(times[300:, 0] - times[300:, 1]).max() < 10.8 * MS
 
 
@@ -51,10 +51,10 @@ def test_after_a_restart_the_base_is_found_anew_and_times_still_increase() -> No
     time = Timebase(10.0 * MS)
     for n in range(200):
         time.observe(n * 10.0 * MS, n * 10 * MS, n * 10 * MS)
-        last = time.host_ns(n * 10.0 * MS, n * 10 * MS, 0)
+        last = time.host_ns(n * 10.0 * MS, n * 10 * MS)
     time.restart()
     time.observe(0.0, 5 * SECOND, 5 * SECOND)
-    assert last < time.host_ns(0.0, 5 * SECOND, 0) <= 5 * SECOND
+    assert last < time.host_ns(0.0, 5 * SECOND) <= 5 * SECOND
 
 
 def test_a_count_that_jumps_is_taken_as_a_new_one() -> None:
@@ -62,4 +62,4 @@ def test_a_count_that_jumps_is_taken_as_a_new_one() -> None:
     for n in range(200):
         time.observe(n * 10.0 * MS, n * 10 * MS, n * 10 * MS)
     time.observe(1e15, 3 * SECOND, 3 * SECOND)
-    assert 3 * SECOND - 10 * MS <= time.host_ns(1e15, 3 * SECOND, 0) <= 3 * SECOND
+    assert 3 * SECOND - 10 * MS <= time.host_ns(1e15, 3 * SECOND) <= 3 * SECOND
