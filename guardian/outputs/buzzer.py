@@ -43,7 +43,7 @@ class Line:
 
     def __init__(self, pins: Factory, pin: int, tone_hz: int | None) -> None:
         self.pin = pin
-        self._on = False
+        self._on: bool | None = False  # None: a write failed, so it may be either
         self._device: Any = (
             OutputDevice(pin, initial_value=False, pin_factory=pins)  # type: ignore[no-untyped-call]
             if tone_hz is None
@@ -52,8 +52,9 @@ class Line:
         self._loud = True if tone_hz is None else 0.5  # a square wave
 
     def set(self, on: bool) -> None:
-        """Raises what the GPIO library raises; then the next call tries again."""
+        """Raises what the GPIO library raises; then the next call tries again, whatever level it wants."""
         if on != self._on:
+            self._on = None
             self._device.value = self._loud if on else 0
             self._on = on
 

@@ -82,6 +82,8 @@ class Journal:
             or verdict.exercise != self._exercise
         ):
             self._changed(verdict)
+        if self._trouble is not None:  # it came after the last look
+            self._next_ns = min(self._next_ns, verdict.t_ns + self._retry_ns)
         if verdict.t_ns >= self._next_ns:
             self._look(verdict.t_ns)
 

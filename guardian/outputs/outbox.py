@@ -342,7 +342,7 @@ class Outbox:
             self._damage_until_ns = now_ns + ns(self._config.damage_said_s)
         elif self._damage_until_ns and now_ns >= self._damage_until_ns:
             self._damage_until_ns = 0
-        if (self._add or self._drop) and not self._queued and now_ns >= self._retry_ns:
+        if (self._add or self._drop or self._trouble) and not self._queued and now_ns >= self._retry_ns:
             self._retry_ns = now_ns + ns(self._config.store_retry_s)
             self._push()
         if now_ns >= self._sweep_ns:
@@ -387,7 +387,7 @@ class Outbox:
         with self._lock:
             add, drop, receipt = self._add, self._drop, self._receipt_utc
             self._add, self._drop, self._queued = {}, [], False
-        if not add and not drop:
+        if not (add or drop or self._trouble):  # in trouble an empty write asks whether it is over: what failed may have arrived unwritten
             return
         try:
             self._store.write([letter.kept for letter in add.values()], drop, receipt)

@@ -88,7 +88,10 @@ class EventStore:
         return [self._found.popleft() for _ in range(len(self._found))]
 
     def write(self, add: Iterable[Kept], drop: Iterable[str], receipt_utc: float | None) -> None:
-        """Add and remove events in one transaction that is on disk when this returns. Raises sqlite3.Error or OSError."""
+        """Add and remove events in one transaction that is on disk when this returns. Raises sqlite3.Error or OSError.
+
+        Without any it still writes, so that it tells whether the disk takes writes.
+        """
         if self.db is None:
             self.open()
         assert self.db is not None
@@ -96,8 +99,11 @@ class EventStore:
         db.execute("BEGIN IMMEDIATE")
         try:
             rows = [(kept.id, kept.boot, kept.seq, kept.critical, kept.since, kept.payload) for kept in add]
+            gone = [(id_,) for id_ in drop]
             db.executemany("INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)", rows)
-            db.executemany("DELETE FROM event WHERE id = ?", [(id_,) for id_ in drop])
+            db.executemany("DELETE FROM event WHERE id = ?", gone)
+            if not (rows or gone):
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (self.boot,))
             if receipt_utc is not None:
                 db.execute("INSERT OR REPLACE INTO meta VALUES ('receipt_utc', ?)", (receipt_utc,))
             db.execute("COMMIT")

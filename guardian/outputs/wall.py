@@ -22,15 +22,16 @@ def clock_synced() -> bool:
 class WallClock:
     """UTC now; None until the clock has been set in this boot. Once set, it stays known: the crystal drifts seconds a day at worst."""
 
-    def __init__(self, synced: Callable[[], bool] = clock_synced) -> None:
+    def __init__(self, synced: Callable[[], bool] = clock_synced, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._synced = synced
+        self._now = now
         self._known = False
 
     def __call__(self) -> datetime | None:
         """The time now."""
         if not self._known:
             self._known = self._synced()
-        return datetime.now(UTC) if self._known else None
+        return self._now() if self._known else None
 
 
 def _filtered() -> bool:

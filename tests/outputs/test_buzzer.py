@@ -164,6 +164,18 @@ def test_a_failed_write_is_told_and_tried_again() -> None:
     assert room.heard[-1][1] is False
 
 
+def test_a_failed_write_stands_between_the_beeps_too_until_one_succeeds() -> None:
+    room = Room(vibration_pin=18)
+    room.pins.line(18).broken = OSError(5, "Input/output error")
+    for alert in (Alert("near", 0), None):
+        with pytest.raises(OSError, match="Input/output error"):
+            room.tick(alert)
+    assert [on for _, on in room.heard] == [True, False], "the buzzer beeps all the while"
+    room.pins.line(18).broken = None
+    room.tick(None)
+    assert room.felt == []
+
+
 def test_a_broken_buzzer_does_not_still_the_motor() -> None:
     room = Room(vibration_pin=18)
     room.pins.pin(room.config.buzzer.pin).function = "input"  # somebody else has taken the pin: writing raises PinSetInput

@@ -139,3 +139,18 @@ def test_a_folder_that_cannot_be_written_is_a_fault_and_is_tried_again(tmp_path:
         tell(first, replace(QUIET, state=State.FALLEN, alarm=ALARM, t_ns=QUIET.t_ns + second * S))
     assert first.faults() == ()
     assert journal(wall / "journal.json", config).load() is not None
+
+
+def test_a_write_that_fails_is_tried_again_after_store_retry_s_not_when_steps_are_due(path: Path, config: Config) -> None:
+    first = journal(path, config)
+    tell(first, QUIET)
+    beside = path.with_name(path.name + ".new")
+    beside.mkdir()  # no file can be opened here
+    for second in (1, 2):
+        tell(first, replace(QUIET, state=State.SETTLING, t_ns=QUIET.t_ns + second * S))
+    assert [fault.name for fault in first.faults()] == ["output_failed"]
+    beside.rmdir()
+    retried_ns = QUIET.t_ns + 2 * S + int(config.outbox.store_retry_s * S)
+    tell(first, replace(QUIET, state=State.SETTLING, t_ns=retried_ns))
+    assert first.faults() == ()
+    assert retried_ns < QUIET.t_ns + int(config.outbox.journal_steps_s * S)
