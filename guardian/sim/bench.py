@@ -40,6 +40,7 @@ class Bench:
         self.ranger = HcSr04(self.clock, trigger, echo, world, no_echo or config.ranger.no_echo, seed)
         self.sound_log: list[tuple[int, bool]] = []  # (t_ns, on) of the buzzer's line
         self.vibration_log: list[tuple[int, bool]] = []
+        self.clock_set = True  # the computer knows the time of day
         self._random = Random(seed)
         self._imu_address = config.imu.address
         self._imu_plugged = True
@@ -78,6 +79,26 @@ class Bench:
         """Every transfer ends in this OSError."""
         self.bus.fail(errno, self.clock.now_ns() + ns(duration_s))
 
+    def fit_imu(self, chip: LsmChip | MpuChip) -> None:
+        """Another board is put in the IMU's place, plugged in or not as the one before."""
+        plugged = self._imu_plugged
+        self.unplug_imu()
+        self.chip = chip
+        if plugged:
+            self.plug_imu()
+
+    def imu_stuck(self, axis: int) -> None:
+        """One of its outputs (0-2 accelerometer, 3-5 gyroscope, chip axes) stays where it is."""
+        self.chip.stick((axis,), self.clock.now_ns())
+
+    def imu_full_scale(self, *axes: int) -> None:
+        """These outputs stay at full scale."""
+        self.chip.stick(axes, self.clock.now_ns(), 32767)
+
+    def imu_heals(self) -> None:
+        """Its outputs follow what it senses again."""
+        self.chip.stick((), self.clock.now_ns())
+
     # The ranger and the pins
 
     def unplug_ranger(self) -> None:
@@ -105,9 +126,17 @@ class Bench:
         self.pins.delivering = False
 
     def pins_broken(self, errno: int, duration_s: float) -> None:
-        """Reading or writing a pin raises this OSError."""
+        """Reading or writing any pin raises this OSError."""
         self.pins.broken = OSError(errno, "simulated GPIO failure")
         self.clock.schedule(self.clock.now_ns() + ns(duration_s), self._mend_pins)
+
+    def pin_broken(self, pin: int, errno: int) -> None:
+        """Reading or writing this one raises this OSError."""
+        self.pins.line(pin).broken = OSError(errno, "simulated GPIO failure")
+
+    def pin_heals(self, pin: int) -> None:
+        """It works again."""
+        self.pins.line(pin).broken = None
 
     # The wearer's hand
 
@@ -125,6 +154,14 @@ class Bench:
         self._set_contact(None)
 
     # The computer
+
+    def lose_clock(self) -> None:
+        """A start without a network: nobody has told it the time of day."""
+        self.clock_set = False
+
+    def set_clock(self) -> None:
+        """Somebody has."""
+        self.clock_set = True
 
     def stall(self, duration_s: float) -> None:
         """The computer does nothing for so long: the loop comes late."""

@@ -50,6 +50,25 @@ class Specimen:
         return Specimen((ax * zero_g, ay * zero_g, az * zero_g), (gx * zero_rate, gy * zero_rate, gz * zero_rate), 1.0, r * rate)
 
 
+class Stuck:
+    """What is broken between element and registers: some outputs (0-2 accelerometer, 3-5 gyroscope) show one count whatever is sensed."""
+
+    def __init__(self) -> None:
+        self._axes: list[int] = []
+        self._counts: NDArray[np.int16] | int | None = None
+
+    def hold(self, axes: Sequence[int], count: int | None = None) -> None:
+        """These stay at `count`, None: at the next they show. No axes: all follow again."""
+        self._axes, self._counts = list(axes), count
+
+    def spoil(self, raw: NDArray[np.int16]) -> None:
+        """Put it into rows of six counts."""
+        if self._axes:
+            if self._counts is None:
+                self._counts = raw[0, self._axes].copy()
+            raw[:, self._axes] = self._counts
+
+
 def taps(bandwidth_hz: float, delay_s: float | None, step_s: float) -> Floats:
     """Impulse response, sum 1, of a second-order low-pass with this -3 dB bandwidth and this delay at low frequency.
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardian.config import Axis
-from guardian.sim.inertial import Element, Floats, Moving, Specimen, Tape, taps
+from guardian.sim.inertial import Element, Floats, Moving, Specimen, Stuck, Tape, taps
 
 G = 9.80665
 GRID_HZ = 6667 / 8  # INTERNAL_FREQ_FINE: ODR = (6667 + 0.0015 × FREQ_FINE × 6667) / coefficient; 833 Hz has coefficient 8
@@ -89,6 +89,7 @@ class LsmChip:
         self._first_tick = first_tick
         self._bias = np.array([*self.specimen.accel_bias, *self.specimen.gyro_bias])
         self._fifo = Tape()
+        self._stuck = Stuck()
         self.power_on(0)
 
     def power_on(self, t_ns: int) -> None:
@@ -108,6 +109,11 @@ class LsmChip:
         self._stamp_from: int | None = None
         self._fifo_full = self._fifo_latched = False
         self._plan(self._element.index(t_ns))
+
+    def stick(self, axes: Sequence[int], t_ns: int, count: int | None = None) -> None:
+        """From now on these outputs (0-2 accelerometer, 3-5 gyroscope) stay at `count`, None: where they are; no axes: all move again."""
+        self._replan(t_ns)
+        self._stuck.hold(axes, count)
 
     # The bus
 
@@ -218,6 +224,7 @@ class LsmChip:
         motion: Floats = self._element.sense(points, self._accel_taps, self._gyro_taps) + self._bias
         motion += self._rng.standard_normal(motion.shape) * self._sigma
         raw = np.clip(np.rint(motion / self._lsb), -32768, 32767).astype("<i2")
+        self._stuck.spoil(raw)
         masked = self._registers[0x13] & 0x08
         for columns, settled, every in (
             (slice(0, 3), self._settled_accel, self._accel_every),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardian.config import Axis
-from guardian.sim.inertial import Element, Moving, Specimen, Tape, taps
+from guardian.sim.inertial import Element, Moving, Specimen, Stuck, Tape, taps
 
 G = 9.80665
 GRID_HZ = 1000.0
@@ -74,6 +74,7 @@ class MpuChip:
         self._rng = np.random.default_rng((seed, 3))
         self._bias = np.array([*self.specimen.accel_bias, *self.specimen.gyro_bias])
         self._fifo = Tape()
+        self._stuck = Stuck()
         self.power_on(0)
 
     def power_on(self, t_ns: int) -> None:
@@ -92,6 +93,11 @@ class MpuChip:
         self._overflowed = False
         self._plan(self._element.index(t_ns))
         self._fifo.empty()
+
+    def stick(self, axes: Sequence[int], t_ns: int, count: int | None = None) -> None:
+        """From now on these outputs (0-2 accelerometer, 3-5 gyroscope) stay at `count`, None: where they are; no axes: all move again."""
+        self._replan(t_ns)
+        self._stuck.hold(axes, count)
 
     # The bus
 
@@ -196,6 +202,7 @@ class MpuChip:
         motion = self._element.sense(points, self._accel_taps, self._gyro_taps) + self._bias
         motion += self._rng.standard_normal(motion.shape) * self._sigma
         raw = np.clip(np.rint(motion / self._lsb), -32768, 32767).astype(">i2")
+        self._stuck.spoil(raw)
         raw[points < self._gyro_from, 3:] = 0
         raw[:, self._standby] = 0
         rows = np.empty((len(slots), 14), dtype=np.uint8)  # as the registers 0x3B-0x48

@@ -25,6 +25,7 @@ class Line:
         self.on = False  # what the program puts out; an input puts out nothing, and pull-down resistors keep that silent
         self.driven: bool | None = None
         self.pin: SimPin | None = None  # the living program's
+        self.broken: Exception | None = None  # reading and writing this pin raises this
         self._clock = clock
 
     def drive(self, level: bool | None) -> None:
@@ -85,8 +86,9 @@ class SimPin(MockPWMPin):
         super()._set_state(value)  # type: ignore[no-untyped-call]
 
     def _check(self) -> None:
-        if self._pins.broken is not None:
-            raise self._pins.broken
+        broken = self._pins.broken or self._line.broken
+        if broken is not None:
+            raise broken
 
     def _set_function(self, value: str) -> None:
         if self._line.pin is self and value == "input":

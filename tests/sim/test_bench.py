@@ -12,7 +12,10 @@ from gpiozero.output_devices import OutputDevice
 from guardian.config import Config, load
 from guardian.drivers.button import Button
 from guardian.drivers.hcsr04 import Hcsr04
+from guardian.drivers.imu import Imu
+from guardian.frame import ImuSample
 from guardian.sim.bench import Bench
+from guardian.sim.lsm6dsox import LsmChip
 from guardian.sim.recorded import RecordedWorld
 
 MS = 1_000_000
@@ -220,3 +223,56 @@ def test_each_way_a_ranger_fails_reaches_the_driver(bench: Bench, name: str) -> 
         outcomes += [echo.reason] if echo else []
     assert set(outcomes[1:]) == {"echo"}  # the first belongs to a ping of the bad times
     assert faults == ()
+
+
+@pytest.mark.parametrize(("chip", "address"), [("lsm6dsox", 0x6A), ("mpu6050", 0x68)])
+def test_a_stuck_output_shows_one_count_and_a_broken_one_full_scale_until_they_heal(chip: str, address: int) -> None:
+    config = changed(CONFIG, "imu", chip=chip, address=address)
+    bench = Bench(config, Hall())
+    imu = Imu(bench.bus, bench.clock, config)
+    imu.start()
+
+    def sampled() -> list[ImuSample]:
+        bench.clock.wait_until(bench.clock.now_ns() + 20 * MS)
+        imu.read(bench.clock.now_ns())
+        bench.clock.wait_until(bench.clock.now_ns() + SECOND // 2)
+        return list(imu.read(bench.clock.now_ns())[0])
+
+    def kinds(samples: list[ImuSample], axis: int) -> int:
+        return len({sample.accel[axis] for sample in samples})
+
+    well = sampled()
+    assert kinds(well, 2) > 2
+    bench.imu_stuck(2)
+    stuck = sampled()
+    assert (kinds(stuck, 2), stuck[0].saturated) == (1, False)
+    assert abs(stuck[0].accel[2] - well[0].accel[2]) < 0.2, "it stays where it was"
+    assert kinds(stuck, 0) > 2
+    bench.imu_full_scale(3)
+    assert all(sample.saturated and sample.gyro[0] > 34 for sample in sampled())
+    bench.imu_heals()
+    healed = sampled()
+    assert kinds(healed, 2) > 2
+    assert not any(sample.saturated for sample in healed)
+
+
+def test_another_board_is_another_part(bench: Bench) -> None:
+    imu = Imu(bench.bus, bench.clock, CONFIG)
+    bench.fit_imu(LsmChip(bench.world, "lsm6dso32"))
+    imu.start()
+    bench.clock.wait_until(bench.clock.now_ns() + SECOND)
+    samples, faults = imu.read(bench.clock.now_ns())
+    assert faults == ()
+    assert samples[-1].accel[2] == pytest.approx(9.81 / 2, abs=0.3)
+
+
+def test_one_broken_pin_leaves_the_others(bench: Bench) -> None:
+    button, buzzer = Button(bench.pins, CONFIG.button), OutputDevice(CONFIG.buzzer.pin, pin_factory=bench.pins)
+    bench.pin_broken(CONFIG.button.pin, errno.EIO)
+    assert not button.read(0)
+    assert [fault.name for fault in button.faults] == ["button_stuck"]
+    buzzer.on()
+    assert bench.sound_log == [(0, True)]
+    bench.pin_heals(CONFIG.button.pin)
+    button.read(10 * MS)
+    assert button.faults == ()
