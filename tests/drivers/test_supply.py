@@ -46,10 +46,10 @@ def test_without_gauge_and_kernel_flag_all_is_unknown(bus: SimBus) -> None:
     assert PowerSupply(bus, supply_config()).read(0) == Supply(undervoltage=None, charge=None)
 
 
-def test_it_is_asked_once_a_second_not_once_a_tick(bus: SimBus) -> None:
-    supply = PowerSupply(bus, supply_config())
-    answered = [t_ms for t_ms in range(0, 3000, 10) if supply.read(t_ms * 1_000_000) is not None]
-    assert answered == [0, 1000, 2000]
+def test_it_is_asked_every_read_s_not_once_a_tick(bus: SimBus) -> None:
+    supply = PowerSupply(bus, supply_config(read_s=0.5))
+    answered = [t_ms for t_ms in range(0, 1500, 10) if supply.read(t_ms * 1_000_000) is not None]
+    assert answered == [0, 500, 1000]
 
 
 def test_the_kernels_flag_is_found_by_pattern_and_followed(bus: SimBus, tmp_path: Path) -> None:
