@@ -1,8 +1,9 @@
 """All wiring: which parts make a device, in which order they act, and the loop.
 
-The order of the outputs is the order of promises: an event is on disk (outbox), then the alarm that it opens (journal), then it sounds
-(buzzer), then caregivers hear of it (mqtt); what only watches comes after (recorder, watchdog). Each stands behind a guard, so that
-one that fails becomes a fault of the next frame and the others go on.
+The order of the outputs is the order of promises: an alarm is on disk (journal, with the event that tells of it), then its event (outbox),
+then it sounds (buzzer), then caregivers hear of it (mqtt); what only watches comes after (recorder, watchdog). A program killed between the
+first two resumes the alarm and tells its event again, under the same id. Each stands behind a guard, so that one that fails becomes
+a fault of the next frame and the others go on.
 
 A device is the same on real, simulated and recorded hardware: `Hardware` and the choice of writers, link and clock are its only
 differences, and they are chosen here.
@@ -237,10 +238,15 @@ class Device:
         self._writers = writers
 
     def start(self) -> None:
-        """Configure the chips. Raises Refusal or OSError, unless a session or alarm is open: then the wearer is told, and it goes on."""
+        """Configure the chips. Raises Refusal (the wrong chip, or a key that does not fit it), unless a session or alarm is open.
+
+        A chip that does not answer is no reason to end: the buzzer says which wire, caregivers hear of it, and it may come back.
+        """
         try:
             self.sensors.start()
-        except (OSError, Refusal) as error:
+        except OSError as error:
+            log.error("going on without the IMU, and saying so: %s", error)
+        except Refusal as error:
             if not self._worn:
                 raise
             log.error("going on without the IMU, since the device is worn: %s", error)
@@ -280,14 +286,17 @@ class Device:
 def whole_device(
     config: Config,
     hardware: Hardware,
-    link: Link,
+    link: Link | None,
     utc: UtcNow,
     writer: Callable[[str, int], Writer],
     model: bytes | None = None,
     install: str | None = None,
     watching: Sequence[Output] = (),
 ) -> Device:
-    """The device as it is worn. `writer(name, depth)` makes what writes to disk; `watching`: outputs that only look on, unguarded."""
+    """The device as it is worn, without caregivers where `link` is None.
+
+    `writer(name, depth)` makes what writes to disk; `watching`: outputs that only look on, unguarded.
+    """
     here = places(config)
     here.make()
     calibration = calibration_of(here)
@@ -299,15 +308,15 @@ def whole_device(
     opening = Opening(
         sw=__version__, python=platform.python_version(), config=config, calibration=calibration, model=model_hash(model), resume=resume
     )
-    mqtt = Mqtt(config, outbox, link, __version__)
-    outputs: list[Output] = [Guarded(outbox), Guarded(journal), Guarded(Buzzer(hardware.pins, config))]
-    if config.mqtt.enabled:
+    mqtt = Mqtt(config, outbox, link, __version__) if link else None
+    outputs: list[Output] = [Guarded(journal), Guarded(outbox), Guarded(Buzzer(hardware.pins, config))]
+    if mqtt:
         outputs.append(Guarded(mqtt))
     if config.recorder.enabled:
         outputs.append(Guarded(Recorder(here.recordings, config.recorder, opening, tape, monitor.snapshot, lambda: utc_ns(utc()))))
     outputs.append(Guarded(Watchdog(config.watchdog, {one.name: one.stalled_s for one in (store, tape)})))
     inbox = Inbox()
-    inbox.connect(outputs, mqtt.commands if config.mqtt.enabled else tuple)
+    inbox.connect(outputs, mqtt.commands if mqtt else tuple)
     sensors = Sensors(hardware, config, inbox)
     worn = resume.alarm is not None or resume.session is not None
     return Device(sensors, monitor, [*outputs, *watching], inbox, worn, (store, tape))
@@ -320,7 +329,8 @@ def utc_ns(now: datetime | None) -> int | None:
 
 def worn_device(config: Config, hardware: Hardware, model: bytes | None = None) -> Device:
     """The device on a real machine: paho's link, the machine's clock, writers in threads of their own. Raises ConfigError, OSError."""
-    return whole_device(config, hardware, PahoLink(config), WallClock(), ThreadWriter, model)
+    link = PahoLink(config) if config.mqtt.enabled else None
+    return whole_device(config, hardware, link, WallClock(), ThreadWriter, model)
 
 
 def simulated_device(

@@ -52,6 +52,7 @@ class Pose(Struct, frozen=True, gc=False):
     settled: bool  # low-passed vertical moved < settled_deg in settled_s
     still: bool  # a still second ends with this sample
     trusted: bool  # False: the orientation is not known, and the posture neither
+    box_up: Vector = Z  # unit vector of the vertical in nominal axes, those of the box: where the ranger really looks
     measured_rate: Vector = (0.0, 0.0, 0.0)  # rad/s, nominal axes, as the chip gave it: no bias taken off, so no steps where it is learnt
 
 
@@ -172,6 +173,7 @@ class Attitude:
             m.settled,
             still,
             m.trusted,
+            (ux, uy, uz),
             sample.gyro,
         )
 

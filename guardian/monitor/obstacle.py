@@ -46,7 +46,7 @@ A pitch that is some degrees off makes the floor look like an obstacle. It stand
 pitch follows however far it is off; so within floor_doubt of the prediction only the closing that the pitch does not explain counts. Who
 begins to walk backward leans back and speeds up at once, which no accelerometer can tell apart: there only walkers are warned. And
 while the floor hides the way (or did within floor_hold_s), a track in there without a warning is the floor too: UNKNOWN.
-The pitch is that of Pose.up: the ranger must look level when that says upright. Without a trusted pose no echo is called floor.
+The pitch is that of Pose.box_up: the ranger turns with the box, however the belt sits. Without a trusted pose no echo is called floor.
 """
 
 import math
@@ -314,7 +314,7 @@ class ObstacleRule:
         """Where the beam's lower edge meets the floor, m along the beam; 0 where it does not, or the pitch is not known."""
         if pose is None or not pose.trusted:
             return 0.0
-        back = max(-1.0, min(1.0, pose.up[0]))  # sine of the lean back
+        back = max(-1.0, min(1.0, pose.box_up[0]))  # sine of the lean back
         down = back * self._cos + math.sqrt(1.0 - back * back) * self._sin if back < self._cos else 1.0
         return self._height_m / down if down * FAR_M > self._height_m else 0.0
 

@@ -4,7 +4,7 @@ Theory of operation. One small JSON file, replaced whole: written beside, fsynce
 is either the old or the new one, never half of each, and a person can read it. It is written when the state, the alarm, the session or
 the exercise changes (IMMINENT counts as GUARDING: half a second before an impact is no time to wait for a card, and after a restart in it
 the nets below the model take over), and for the session's steps at most every journal_steps_s. Where an alarm or a session changes,
-apply waits for the disk up to store_wait_ms, and then goes on with a fault. Runs after the outbox, on the same writer (outbox.py says why).
+apply waits for the disk up to store_wait_ms, and then goes on with a fault. Runs before the outbox, on the same writer (see there).
 """
 
 import contextlib

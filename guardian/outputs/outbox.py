@@ -15,7 +15,7 @@ letters come first, then by (boot, seq). What a broker's answer does:
 
 Under 3.1.1 a PUBACK says nothing (reason None) and counts as arrival. mids never reach the disk: they begin at 1 in each process.
 
-Apply the outbox before the journal, both on one writer: jobs run in order, so a state FALLEN on disk means that its `fall` is too.
+Apply the journal before the outbox, both on one writer: an alarm on disk holds the event that tells of it, and a restart tells it again.
 """
 
 import errno

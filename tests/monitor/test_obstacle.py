@@ -45,6 +45,7 @@ def pose(t_ns: int, lean_deg: float) -> Pose:
         settled=True,
         still=False,
         trusted=True,
+        box_up=up,
     )
 
 
