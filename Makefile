@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint check card evaluate latency pythons install upgrade uninstall clean
+.PHONY: help demo test lint check card evaluate faults latency pythons install upgrade uninstall clean
 
 help:  ## what can be made
 	@grep -E '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ card: $(READY)  ## write the card of sounds and gestures into hardware.md, from 
 evaluate: $(READY)  ## SISFALL=folder: replay 26 people's falls and activities through the whole device, and score them
 	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make evaluate (see README.md, Evaluation)" >&2; exit 2; }
 	$(BIN)/python -m lab.evaluate "$(SISFALL)" --jobs $(JOBS) $(if $(SCORER),--scorer "$(SCORER)")
+
+faults: $(READY)  ## each part fails once: what is heard, seen and lost; the table also goes into README.md
+	$(BIN)/python -m lab.faults --into README.md --jobs $(JOBS)
 
 latency: $(READY)  ## microseconds per tick by stage, CPU share, wake-up jitter
 	$(BIN)/python -m lab.latency

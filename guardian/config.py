@@ -306,7 +306,7 @@ class Recorder(Section, frozen=True, kw_only=True):
     chunk_s: Annotated[float, Meta(ge=0.1, le=1)]
     file_mb: Annotated[float, Meta(ge=0.1, le=1024)]
     keep_days: Annotated[float, Meta(ge=0.01, le=365)]
-    keep_free_mb: Annotated[int, Meta(ge=10, le=100000)]
+    keep_free_mb: Annotated[int, Meta(ge=10, le=10_000_000)]
     queue_s: Annotated[float, Meta(ge=2, le=60)]
     snapshot_s: Seconds
     retry_s: Seconds

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 COMMANDS_MAX = 32  # waiting for the next frame
 IDS_MAX = 1000  # command ids remembered
 LOOK_NS = 100_000_000
-CLOCK_NS = 1_000_000_000
+CLOCK_NS = 400_000_000  # a clock that is not set is heard within half a second of its definition, whenever that is
 
 
 class Mqtt:
