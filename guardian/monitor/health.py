@@ -41,7 +41,7 @@ class HealthMemory(Struct):
     imu_age_ns: int = 0
     newest_ns: int = 0  # time of the newest sample
     echo_age_ns: int = 0
-    no_edges: int = 0  # pings in a row
+    no_edges: int = 0  # pings since the last that said something: a loose wire does both in turn
     stuck_high: int = 0
     accel: Vector = (0.0, 0.0, 0.0)
     gyro: Vector = (0.0, 0.0, 0.0)
@@ -152,8 +152,12 @@ class Health:
 
     def _count(self, echo: Echo) -> None:
         m = self.memory
-        m.no_edges = m.no_edges + 1 if echo.reason == "no_edges" else 0
-        m.stuck_high = m.stuck_high + 1 if echo.reason == "stuck_high" else 0
+        if echo.reason == "no_edges":
+            m.no_edges += 1
+        elif echo.reason == "stuck_high":
+            m.stuck_high += 1
+        else:
+            m.no_edges = m.stuck_high = 0
 
     def _watch_loop(self, frame: Frame, ran_ns: int) -> None:
         """A leaky bucket of lateness: one long stall or many small ones fill it, a rare hiccup does not."""

@@ -157,7 +157,7 @@ class ObstacleRule:
                 return behind
         m.near = False
         m.obstacle = UNKNOWN if m.floor_hides or m.usable < self._c.confirm_pings else CLEAR
-        return Behind(m.obstacle, Gap(age_ns=age_ns), False, self._hint(m, t_ns, exercise), False)
+        return Behind(m.obstacle, Gap(age_ns=age_ns), False, self._hint(m, t_ns, stride, exercise), False)
 
     # hearing
 
@@ -364,10 +364,10 @@ class ObstacleRule:
             return closing
         return min(closing, track.excess_m_s) if stride is None or stride.walking else 0.0
 
-    def _hint(self, m: ObstacleMemory, t_ns: int, exercise: Exercise) -> bool:
+    def _hint(self, m: ObstacleMemory, t_ns: int, stride: Stride | None, exercise: Exercise) -> bool:
         """Whether the floor has hidden for floor_hint_s what the rule would need."""
-        floor = m.floor
-        if not m.floor_hides or (floor is not None and floor.mean_m >= exercise.caution_ttc_s * self._c.floor_hint_m_s):
+        floor, (needed, _) = m.floor, WATCH[exercise.obstacle](stride)
+        if not (needed and m.floor_hides) or (floor is not None and floor.mean_m >= exercise.caution_ttc_s * self._c.floor_hint_m_s):
             m.hint_since_ns = None
             return False
         if m.hint_since_ns is None:

@@ -3,7 +3,7 @@
 Theory of operation. Each tick the monitor's parts say what is so; `_look` gathers it into Facts, with how long each thing has been so. The
 rows of TRANSITIONS are then read from top to bottom, and the first whose state matches and whose condition holds is taken, at
 most one a tick. A row says in words when it applies, where it leads, and what is told. No row counts ticks, and timers
-run on through IMU faults: not upright stays not upright until it is seen upright.
+run on through IMU faults: not upright stays not upright until it is seen otherwise.
 
 An alarm opens on entering DOWN or FALLEN and keeps the id of the event that opened it until it is cancelled or cleared; FALLEN is left
 only by a person: the wearer holding the button upright, or a caregiver's clear that names the alarm.
@@ -46,18 +46,18 @@ class Facts(Struct):
     posture: Posture
     upright: bool
     walking_upright_ns: int  # without a break, within this state
-    not_upright_ns: int | None  # down, and not seen upright since; None while upright
+    not_upright_ns: int | None  # down, and not seen otherwise since; None while upright or leaning
     not_known_upright_ns: int
-    upright_since_alarm: bool  # upright once since the last alarm was cancelled or cleared
+    upright_since_alarm: bool  # upright once since the last alarm ended, or since lying down was allowed
     firing: bool
     quiet_ns: int  # since the fall rule last fired
     impact_ns: int  # since the last impact that counts
-    impact_in_state: bool
+    impact_in_state: bool  # one in the tick that began it counts: after a stall both may stand in one frame
     motionless_ns: int  # no body motion above sensor noise
     off_not_worn: bool
     told_not_guarding: bool
     since_long_lie_ns: int
-    holds: int  # separate long holds in this state, within clear_twice_s
+    holds: int  # of clear_hold_s with posture unknown, within this state and clear_twice_s: the how manieth was released in this tick
     acknowledged: bool
     command: Command | None  # a caregiver's, naming the open alarm where it must; or the system's
     signs: Evidence  # what the fall rule saw
@@ -100,7 +100,7 @@ def _press_cancels(f: Facts, t: Times) -> bool:
 
 
 def _held(f: Facts, hold_ns: int) -> bool:
-    """Held this long, in a press that has not already done something."""
+    """Held this long, in a press that has not already called for help."""
     return f.press.pressed and f.press.held_ns >= hold_ns
 
 
@@ -186,6 +186,13 @@ TRANSITIONS: tuple[Row, ...] = (
     ),
     Row(
         (IMMINENT,),
+        "3 s over, and not upright in all of them: slumped, or on hands and knees",
+        lambda f, t: f.in_state_ns >= t.imminent and f.not_known_upright_ns >= t.imminent,
+        DOWN,
+        "fall_suspected",
+    ),
+    Row(
+        (IMMINENT,),
         "3 s over, upright, no impact",
         lambda f, t: f.in_state_ns >= t.imminent and f.upright and not f.impact_in_state,
         GUARDING,
@@ -216,7 +223,7 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(
         (FALLEN,),
         "posture unknown: two separate 5 s holds within 30 s",
-        lambda f, t: f.posture is Posture.UNKNOWN and f.holds >= 2,
+        lambda f, t: f.holds >= 2,
         SETTLING,
         "cleared",
         "cleared",
@@ -251,20 +258,18 @@ class PolicyMemory(Struct):
     walking_upright_since: int | None = None
     last_firing: int = -NEVER
     last_impact: int = -NEVER
-    impact_in_state: bool = False
     impact_g: float = 0.0
     moved_ns: int | None = None
     off_not_worn: bool = False
     told_not_guarding: bool = False
     upright_since_alarm: bool = True
-    used_press_ns: int | None = None  # began_ns of the press that has already done something
+    used_press_ns: int | None = None  # began_ns of the press that has already called for help
     holds_ns: list[int] = []
     last_long_lie: int = -NEVER
     last_stop_event: int = -NEVER
     was_stop: bool = False
     faults: list[Fault] = []  # told, and not yet told as cleared
     fault_seen_ns: dict[str, int] = {}
-    battery_told: bool = False
 
 
 class Policy:
@@ -334,11 +339,10 @@ class Policy:
         press = self.presses.step(t_ns, frame.button, posture is Posture.UPRIGHT)
         if press.began and m.state is not OFF:
             happened.append("press")
-        if press.released and self._times.clear_hold <= press.held_ns < self._times.stuck and (press.began_ns or 0) >= (m.entered_ns or 0):
-            m.holds_ns = [*(held for held in m.holds_ns if t_ns - held <= self._clear_twice_ns), t_ns]
+        holds = self._holds(t_ns, press, posture)
         powering_off = False
         for command in self._act_on(frame.commands, t_ns, events, happened) or (None,):
-            facts = self._facts(t_ns, condition, posture, pose, press, signs, command)
+            facts = self._facts(t_ns, condition, posture, pose, press, holds, signs, command)
             powering_off = powering_off or (command is not None and command.cmd == "power_off")
             for row in self._rows[m.state]:
                 if row.so(facts, self._times):
@@ -347,7 +351,7 @@ class Policy:
         self._tell_faults(t_ns, condition.faults, events)
         self._tell_obstacle(t_ns, behind, events)
         self._count_steps(stride)
-        alert = self.sounds.step(t_ns, self._standing(t_ns, condition, behind), happened)
+        alert = self.sounds.step(t_ns, self._standing(t_ns, behind), happened)
         return Verdict(
             t_ns=t_ns,
             state=m.state,
@@ -391,11 +395,20 @@ class Policy:
         else:
             m.walking_upright_since = None
         if signs and signs.impact:
-            m.last_impact, m.impact_in_state, m.impact_g = t_ns, True, signs.peak_g
+            m.last_impact, m.impact_g = t_ns, signs.peak_g
         if signs and signs.firing:
             m.last_firing = t_ns
         if stride.moving or not condition.imu_ok:
             m.moved_ns = t_ns
+
+    def _holds(self, t_ns: int, press: Press, posture: Posture) -> int:
+        """Count a hold as long as those that clear, released in this tick with posture unknown; 0 in any other tick."""
+        m, times = self.memory, self._times
+        long = press.released and times.clear_hold <= press.held_ns < times.stuck
+        if not long or posture is not Posture.UNKNOWN or t_ns - press.held_ns < (m.entered_ns or 0):
+            return 0
+        m.holds_ns = [*(held for held in m.holds_ns if t_ns - held <= self._clear_twice_ns), t_ns]
+        return len(m.holds_ns)
 
     def _facts(
         self,
@@ -404,6 +417,7 @@ class Policy:
         posture: Posture,
         pose: Pose | None,
         press: Press,
+        holds: int,
         signs: FallSigns | None,
         command: Command | None,
     ) -> Facts:
@@ -428,12 +442,12 @@ class Policy:
             firing=signs is not None and signs.firing,
             quiet_ns=t_ns - m.last_firing,
             impact_ns=t_ns - m.last_impact,
-            impact_in_state=m.impact_in_state,
+            impact_in_state=m.last_impact >= entered_ns,
             motionless_ns=0 if m.moved_ns is None else t_ns - m.moved_ns,
             off_not_worn=m.off_not_worn,
             told_not_guarding=m.told_not_guarding,
             since_long_lie_ns=t_ns - m.last_long_lie,
-            holds=len(m.holds_ns),
+            holds=holds,
             acknowledged=m.alarm is not None and m.alarm.acknowledged,
             command=command,
             signs=signs.evidence if signs else {},
@@ -445,7 +459,7 @@ class Policy:
         """Follow one row: tell, move, and note what the move means for alarm and session."""
         m, t_ns = self.memory, facts.t_ns
         before = m.state
-        if facts.press.began_ns is not None:
+        if row.event == "sos":
             m.used_press_ns = facts.press.began_ns
         evidence = self._evidence(row, facts)
         if row.sound:
@@ -505,9 +519,9 @@ class Policy:
 
     def _enter(self, to: State, before: State, t_ns: int) -> None:
         m = self.memory
-        m.state, m.entered_ns, m.impact_in_state, m.holds_ns = to, t_ns, False, []
+        m.state, m.entered_ns, m.holds_ns = to, t_ns, []
         self.presses.forget_shorts()
-        if to is GUARDING:
+        if to in (OFF, GUARDING):
             m.told_not_guarding = False
         if before in ALARM and to not in ALARM:
             m.alarm, m.last_impact, m.last_firing, m.upright_since_alarm = None, -NEVER, -NEVER, False
@@ -545,7 +559,9 @@ class Policy:
                     events.append(self._event(t_ns, "test", {"command": command.id}))
                 case "exercise":
                     if command.value in self._config.exercises and command.value != m.exercise and m.state not in (IMMINENT, *ALARM):
-                        was, m.exercise = m.exercise, command.value
+                        was, lying_s, m.exercise = m.exercise, self.exercise.lying_s, command.value
+                        if lying_s is None:  # lay down when that was allowed
+                            m.upright_since_alarm = False
                         happened.append("exercise_changed")
                         events.append(self._event(t_ns, "exercise_changed", {"from": was, "to": m.exercise}))
                 case "ack" | "clear":
@@ -568,7 +584,7 @@ class Policy:
     def _names(self, faults: tuple[Fault, ...]) -> tuple[str, ...]:
         if not faults:
             return ()
-        return tuple(sorted({fault.name for fault in faults}, key=lambda name: -self._priority.get(name, 0)))
+        return tuple(sorted({fault.name for fault in faults}, key=lambda name: (-self._priority.get(name, 0), name)))
 
     def _tell_faults(self, t_ns: int, faults: tuple[Fault, ...], events: list[Event]) -> None:
         """An event when a fault begins, and one when it has been gone for fault_clear_s."""
@@ -604,7 +620,7 @@ class Policy:
 
     # what is heard
 
-    def _standing(self, t_ns: int, condition: Condition, behind: Behind) -> list[str]:
+    def _standing(self, t_ns: int, behind: Behind) -> list[str]:
         """The sounds whose reason stands now."""
         m = self.memory
         acknowledged = m.alarm is not None and m.alarm.acknowledged
@@ -616,7 +632,8 @@ class Policy:
                 return ["fall_acknowledged" if acknowledged else "countdown_last" if late else "countdown"]
             case State.OFF:
                 since = m.walking_upright_since
-                return ["unguarded"] if since is not None and not m.off_not_worn and t_ns - since >= self._unguarded_ns else []
+                walked_ns = 0 if since is None else t_ns - max(since, m.entered_ns or 0)
+                return ["unguarded"] if walked_ns >= self._unguarded_ns and not m.off_not_worn else []
         standing = ["imminent"] if m.state is IMMINENT else []
         if behind.sounding:
             standing += self._obstacle_sound(behind)
@@ -624,7 +641,7 @@ class Policy:
             standing.append("straighten_up")
         if m.state is SETTLING and m.told_not_guarding:
             standing.append("not_guarding")
-        standing += [fault.name for fault in condition.faults]
+        standing += [fault.name for fault in m.faults]  # as told: one that flickers is not begun anew each time
         return standing
 
     def _obstacle_sound(self, behind: Behind) -> list[str]:

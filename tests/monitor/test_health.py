@@ -87,6 +87,19 @@ def test_ranger_without_outcomes_is_silent(day: Day) -> None:
     assert condition.imu_ok
 
 
+def test_loose_echo_wire_that_is_now_silent_now_high_is_a_fault_too(day: Day) -> None:
+    day.live(2)
+    for _ in range(10):
+        day.reason = "no_edges"
+        day.live(0.07)
+        day.reason = "stuck_high"
+        condition = day.live(0.07)
+    assert not condition.echo_ok
+    assert names(condition) == ["echo_stuck_high", "echo_stuck_low"]
+    day.reason = "nothing"
+    assert day.live(0.1).echo_ok
+
+
 @pytest.mark.parametrize(("reason", "name"), [("no_edges", "echo_stuck_low"), ("stuck_high", "echo_stuck_high")])
 def test_ranger_stuck_either_way_has_its_own_name(day: Day, reason: EchoReason, name: str) -> None:
     day.live(1)

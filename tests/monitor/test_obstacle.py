@@ -529,6 +529,16 @@ metres = st.one_of(st.none(), st.floats(0.0, 5.0), st.sampled_from([0.05, 0.4, 2
 reasons = st.sampled_from(["echo", "echo", "echo", "nothing", "no_edges", "stuck_high"])
 leans = st.one_of(st.none(), st.floats(-180, 180))
 strides = st.one_of(st.none(), st.builds(Stride, walking=st.booleans(), direction=st.sampled_from(list(Direction))))
+
+
+@pytest.mark.parametrize("exercise", ["everyday", "stairs"])
+def test_nobody_is_told_to_straighten_up_where_nothing_far_behind_matters(exercise: str) -> None:
+    given_ = {"stride": Stride(direction=Direction.STILL), "exercise": CONFIG.exercises[exercise]}
+    said = list(told(sound_rule(), Walk(1, 0.0, wall_m=None, lean_deg=10.0).ticks(4.0), **given_))
+    assert not any(b.straighten_up for _, b in said), "leaning at the kitchen table is no mistake"
+    assert said[-1][1].obstacle is UNKNOWN
+
+
 exercises = st.sampled_from(list(CONFIG.exercises.values()))
 
 

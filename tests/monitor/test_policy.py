@@ -151,6 +151,33 @@ def test_impact_and_no_walking_after_imminent_is_down_even_sitting_up(config: Co
     assert life.state is State.DOWN
 
 
+def test_impact_and_model_in_one_frame_after_a_stall_are_both_remembered(config: Config) -> None:
+    life = guarded(config)
+    life.tick(firing=True, impact=True)
+    life.live(3.1)
+    assert life.state is State.DOWN, "sits upright on the floor, and does not walk"
+
+
+def test_slumped_after_the_model_fired_is_down_and_not_imminent_for_ever(config: Config) -> None:
+    life = guarded(config)
+    life.tick(firing=True)
+    life.posture = Posture.LEANING
+    life.live(2.9)
+    assert life.state is State.IMMINENT
+    life.live(0.2)
+    assert life.state is State.DOWN
+
+
+def test_bending_for_a_moment_after_the_model_fired_is_no_fall(config: Config) -> None:
+    life = guarded(config)
+    life.tick(firing=True)
+    life.posture = Posture.LEANING
+    life.live(2)
+    life.posture = Posture.UPRIGHT
+    life.live(1.2)
+    assert life.state is State.GUARDING
+
+
 def test_imu_lost_while_imminent_is_down(config: Config) -> None:
     life = guarded(config)
     life.tick(firing=True)
@@ -233,6 +260,28 @@ def test_two_second_hold_calls_for_help_from_every_state(config: Config, state: 
     assert life.state is State.FALLEN, "the hold that called does not also clear"
 
 
+def test_hold_that_began_before_the_fall_was_noticed_still_calls(config: Config) -> None:
+    life = guarded(config)
+    life.button = True
+    life.live(0.3)
+    life.fall()
+    life.live(1.7)
+    assert life.state is State.FALLEN
+    assert life.told[-1] == "sos"
+
+
+def test_hold_that_the_guarding_chirp_interrupts_still_calls(config: Config) -> None:
+    life = Life(config)
+    life.settled = False
+    life.live(1)
+    life.button = True
+    life.live(1)
+    life.settled = True
+    life.live(1.1)
+    assert "session_started" in life.told
+    assert life.state is State.FALLEN
+
+
 def test_wearer_clears_by_a_five_second_hold_upright(config: Config) -> None:
     life = guarded(config)
     life.lie_until_fallen()
@@ -270,6 +319,18 @@ def test_with_posture_unknown_two_long_holds_clear(config: Config) -> None:
     assert life.state is State.FALLEN
     life.press(5.2, 0.1)
     assert life.state is State.SETTLING
+
+
+def test_two_calls_for_help_made_lying_do_not_clear_when_the_wire_tears_later(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    life.press(6)
+    life.press(6)
+    life.imu_ok = False
+    life.live(60)
+    assert life.state is State.FALLEN
+    life.press(6)
+    assert life.state is State.FALLEN, "the first hold with posture unknown"
 
 
 def test_two_long_holds_too_far_apart_do_not_clear(config: Config) -> None:
@@ -384,6 +445,31 @@ def test_walking_unguarded_is_heard(config: Config) -> None:
     assert life.state is State.OFF
 
 
+def test_who_switches_off_while_walking_is_told_only_after_ten_more_seconds(config: Config) -> None:
+    life = guarded(config)
+    life.walking = True
+    life.live(15)
+    for _ in range(3):
+        life.press()
+    begun = len(life.verdicts)
+    life.live(9)
+    assert "unguarded" not in life.heard(begun)
+
+
+def test_switched_off_and_on_again_not_guarding_is_forgotten(config: Config) -> None:
+    life = guarded(config)
+    life.imu_ok = False
+    life.live(1)
+    for _ in range(3):
+        life.press()
+    life.imu_ok, life.posture = True, Posture.LEANING
+    life.press()
+    begun = len(life.verdicts)
+    life.live(20)
+    assert life.state is State.SETTLING
+    assert "not_guarding" not in life.heard(begun), "no session: nobody has been told that he is guarded"
+
+
 def test_nothing_but_sos_is_armed_while_off(config: Config) -> None:
     life = guarded(config)
     for _ in range(3):
@@ -465,6 +551,29 @@ def test_exercise_command_names_a_row_or_is_ignored(config: Config) -> None:
     assert life.verdicts[-1].exercise == "stairs", "not in an alarm"
 
 
+def test_exercise_changed_while_lying_on_the_sofa_is_no_fall(config: Config) -> None:
+    life = guarded(load(local=None, overrides={"device": {"exercise": "everyday"}}))
+    life.posture = Posture.DOWN
+    life.live(60)
+    life.tick(commands=[_command("exercise", value="walk")])
+    life.live(15)
+    assert life.state is State.GUARDING
+    life.posture = Posture.UPRIGHT
+    life.live(1)
+    life.posture = Posture.DOWN
+    life.live(10.2)
+    assert life.state is State.DOWN
+
+
+def test_exercise_changed_right_after_a_collapse_does_not_hide_it(config: Config) -> None:
+    life = guarded(config)
+    life.posture = Posture.DOWN
+    life.live(5)
+    life.tick(commands=[_command("exercise", value="run")])
+    life.live(5.2)
+    assert life.state is State.DOWN
+
+
 def test_locate_and_test_are_heard(config: Config) -> None:
     life = guarded(config)
     begun = len(life.verdicts)
@@ -496,6 +605,18 @@ def test_each_fault_is_told_once_and_once_when_it_is_gone(config: Config) -> Non
     life.live(3)
     assert life.told.count("fault") == 1
     assert life.told.count("fault_cleared") == 1
+
+
+def test_fault_that_flickers_is_heard_as_often_as_one_that_stands(config: Config) -> None:
+    life = guarded(config)
+    life.live(3)
+    begun = len(life.verdicts)
+    for _ in range(36):
+        life.faults = (Fault("echo_silent", "loose wire"),)
+        life.live(0.1)
+        life.faults = ()
+        life.live(0.15)
+    assert life.heard(begun) == ["echo_silent"], "once in nine seconds, and to its end"
 
 
 @pytest.mark.parametrize("name", contract.FAULTS)
