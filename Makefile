@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint check card evaluate faults latency pythons install upgrade uninstall clean
+.PHONY: help demo test lint check card evaluate faults walks durability latency pythons install upgrade uninstall clean
 
 help:  ## what can be made
 	@grep -E '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +31,15 @@ evaluate: $(READY)  ## SISFALL=folder: replay 26 people's falls and activities t
 
 faults: $(READY)  ## each part fails once: what is heard, seen and lost; the table also goes into README.md
 	$(BIN)/python -m lab.faults --into README.md --jobs $(JOBS)
+
+walks: $(READY)  ## 200 walks to a wall, an hour of open space, four broken rangers
+	$(BIN)/python -m lab.walks
+
+durability: $(READY)  ## 1,000 alerts, 20 kills of the broker, 50 of the device: MQTT 5 and 3.1.1, with receipts and without
+	$(BIN)/python -m lab.durability --protocol 5
+	$(BIN)/python -m lab.durability --protocol 311
+	$(BIN)/python -m lab.durability --protocol 5 --no-receipts
+	$(BIN)/python -m lab.durability --protocol 311 --no-receipts
 
 latency: $(READY)  ## microseconds per tick by stage, CPU share, wake-up jitter
 	$(BIN)/python -m lab.latency
