@@ -50,6 +50,7 @@ class HealthMemory(Struct):
     saturated_since_ns: int | None = None
     saturated_ns: int = 0
     scale: str = ""
+    rested: bool = False  # this gyroscope has been seen quiet
     late_ns: int = 0  # leaky bucket
     loop_late: bool = False
     pressed_since_ns: int | None = None
@@ -80,21 +81,23 @@ class Health:
         self.memory = HealthMemory()
 
     def still_second(self, norm_g: float, rate_rad_s: float) -> None:
-        """Check scale and zero rate by a still second's mean norm (g) and mean rate (rad/s)."""
+        """Check a still second's mean norm (g), and the rate (rad/s) until one passes: later it may be a bus on a roundabout."""
         low, high = self._rest
         m = self.memory
         if not low <= norm_g <= high:
             m.scale = "at rest the norm is not 1 g: check imu.chip in guardian.toml against the board"
-        elif rate_rad_s > self._rest_rate:
+        elif rate_rad_s > self._rest_rate and not m.rested:
             m.scale = "at rest the gyro turns: replace the IMU, or raise imu.rest_gyro_deg_s"
         else:
-            m.scale = ""
+            m.scale, m.rested = "", True
 
     def step(self, frame: Frame) -> Condition:
         """This tick's condition."""
         m = self.memory
         ran_ns = 0 if m.t_ns is None else max(0, frame.t_ns - m.t_ns - frame.late_ns)
         m.t_ns = frame.t_ns
+        if m.imu_age_ns > self._imu_silent_ns:
+            m.rested = False  # it may come back as another
         m.imu_age_ns = 0 if frame.imu else m.imu_age_ns + ran_ns
         m.echo_age_ns = 0 if frame.echo else m.echo_age_ns + ran_ns
         for sample in frame.imu:

@@ -526,8 +526,8 @@ class Policy:
         if before in ALARM and to not in ALARM:
             m.alarm, m.last_impact, m.last_firing, m.upright_since_alarm = None, -NEVER, -NEVER, False
             m.told_not_guarding = False
-        if to is FALLEN:
-            m.last_long_lie = -NEVER
+        if to is FALLEN:  # whoever was in bed for hours before calling has not lain on the floor for hours
+            m.last_long_lie = t_ns
         if to is SETTLING:
             m.moved_ns = t_ns
 

@@ -147,8 +147,29 @@ def test_wrong_scale_is_found_at_a_still_second_and_forgiven_at_a_good_one(day: 
     assert "imu.chip" in condition.faults[0].detail
     day.health.still_second(1.01, 0.01)
     assert names(day.live(0.01)) == []
-    day.health.still_second(1.0, 1.0)
+
+
+def test_gyro_that_turns_at_rest_is_found_and_again_when_the_board_has_been_away(day: Day) -> None:
+    day.health.still_second(1.0, 0.3)
+    condition = day.live(0.01)
+    assert names(condition) == ["imu_scale"]
+    assert "gyro" in condition.faults[0].detail
+    day.health.still_second(1.0, 0.01)
+    assert names(day.live(1)) == []
+    day.imu = False
+    day.live(1)
+    day.imu = True
+    day.live(1)
+    day.health.still_second(1.0, 0.3)
     assert names(day.live(0.01)) == ["imu_scale"]
+
+
+def test_bus_on_a_roundabout_is_no_broken_gyro(day: Day) -> None:
+    day.health.still_second(1.0, 0.01)
+    for _ in range(6):
+        day.live(1)
+        day.health.still_second(1.02, 0.3)
+    assert names(day.live(0.01)) == []
 
 
 def test_button_held_for_ten_seconds_is_stuck(day: Day) -> None:

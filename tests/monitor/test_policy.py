@@ -349,6 +349,17 @@ def test_long_lie_is_told_every_ten_minutes(config: Config) -> None:
     assert life.told.count("long_lie") == 2
 
 
+def test_calling_for_help_from_bed_is_no_long_lie_yet() -> None:
+    life = guarded(load(local=None, overrides={"device": {"exercise": "everyday"}}))
+    life.posture = Posture.DOWN
+    life.live(700)
+    life.press(2.5)
+    life.live(60)
+    assert life.told[-1] == "sos"
+    life.live(540)
+    assert life.told[-1] == "long_lie"
+
+
 def test_fallen_with_a_dead_imu_is_a_long_lie_too(config: Config) -> None:
     life = guarded(config)
     life.lie_until_fallen()
