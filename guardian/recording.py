@@ -18,7 +18,6 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
-from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, cast
 
@@ -76,13 +75,6 @@ class Tick(NamedTuple):
 
     frame: Frame
     verdict: Verdict
-
-
-class Segment(NamedTuple):
-    """A stretch that replays without a hole: from `snapshot` (None: from the opening) through `ticks`."""
-
-    snapshot: Snapshot | None
-    ticks: Iterator[Tick]
 
 
 def foxglove_schema(type_: Any) -> bytes:
@@ -218,11 +210,13 @@ class Recording:
     """One file, read from its beginning as often as asked.
 
     `truncated` says that its end is missing or damaged: known on opening for a file cut off, after reading for a damaged one.
+    `damaged`, known after reading, says that no power cut explains it: each chunk was on disk before the next was written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.truncated = False
+        self.damaged = False
         self._sw = "an unknown version"
         for data in self._records(Opcode.HEADER):  # and in passing all others' lengths, to see whether the end is there
             if not data.startswith(PREFIX):
@@ -258,21 +252,6 @@ class Recording:
             elif topic == "/gap":
                 yield self._decode(gaps, data)
 
-    def segments(self) -> Iterator[Segment]:
-        """The stretches between gaps. A segment's ticks left unread are skipped when the next segment is asked for."""
-        entries = self.entries()
-        first = next(entries, None)
-        if isinstance(first, Tick):
-            ticks = _until_gap(chain((first,), entries))
-            yield Segment(None, ticks)
-            _exhaust(ticks)
-            first = None
-        for entry in chain(() if first is None else (first,), entries):
-            if isinstance(entry, dict):
-                ticks = _until_gap(entries)
-                yield Segment(entry, ticks)
-                _exhaust(ticks)
-
     def _decode(self, decoder: "msgspec.json.Decoder[Any]", data: bytes) -> Any:
         try:
             return decoder.decode(data)
@@ -283,12 +262,15 @@ class Recording:
         """(topic, JSON) up to the first chunk that is damaged or not the next one."""
         topics: dict[int, str] = {}
         sequence = 0
-        for data in self._records(Opcode.CHUNK):
+        closed = not self.truncated
+        chunks = self._records(Opcode.CHUNK)
+        for data in chunks:
             records = _whole_chunk(data)
             topics |= {record.id: record.topic for record in records if isinstance(record, Channel)}
             messages = [record for record in records if isinstance(record, Message)]
             if [message.sequence for message in messages] != list(range(sequence, sequence + len(messages))) or not messages:
                 self.truncated = True
+                self.damaged = self.damaged or closed or next(chunks, None) is not None
                 return
             sequence += len(messages)
             yield from ((topics.get(message.channel_id, ""), message.data) for message in messages)
@@ -334,19 +316,6 @@ def _whole_chunk(data: bytes) -> list[McapRecord]:
         return breakup_chunk(Chunk.read(ReadDataStream(BytesIO(data))), validate_crc=True)
     except (McapError, ZstdError, ValueError, OverflowError, MemoryError, struct.error):
         return []
-
-
-def _until_gap(entries: Iterator[Tick | Snapshot | Missing]) -> Iterator[Tick]:
-    for entry in entries:
-        if isinstance(entry, Missing):
-            return
-        if isinstance(entry, Tick):
-            yield entry
-
-
-def _exhaust(ticks: Iterator[Tick]) -> None:
-    for _ in ticks:
-        pass
 
 
 def read(path: Path) -> Recording:

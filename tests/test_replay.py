@@ -5,9 +5,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -130,6 +132,18 @@ def test_a_torn_file_is_replayed_as_far_as_it_goes_and_says_so(walked: Path, tmp
     told = capsys.readouterr().out
     assert "its end is missing" in told
     assert "verdicts identical" in told
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_recording_altered_in_its_middle_does_not_pass_for_one_cut_short(
+    closed: bool, walked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = bytearray(min(walked.glob("*.mcap")).read_bytes())
+    content[len(content) // 2] ^= 1
+    altered = tmp_path / "altered.mcap"
+    altered.write_bytes(content if closed else content[:-20])
+    assert main(["replay", str(altered)]) == 1
+    assert "altered.mcap: DAMAGED after" in capsys.readouterr().out
 
 
 def test_what_is_no_recording_is_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -283,6 +297,7 @@ def with_value(row: int, column: int, value: float) -> Array:
         (with_value(3, 1, float("inf")), "row 3, column 1 is inf"),
         (with_value(5, 0, 0.04), "does not increase at row 5"),
         (with_value(5, 0, 0.01), "does not increase at row 5"),
+        (np.column_stack([GOOD[:, 0] * 1000.0, GOOD[:, 1:]]), "is t_s in seconds?"),
         (GOOD.astype(np.int16), "not counts"),
         (np.array([[{}] * 7] * 3, dtype=object), "pickled"),
         (np.array([["a"] * 7] * 3), "floats in SI units"),
@@ -299,6 +314,57 @@ def test_bad_data_is_refused_by_file_and_trial_before_anything_is_told(
     assert f"{place}: trial wrong" in err
     assert re.search(why, err), err
     assert "Traceback" not in err
+
+
+def archive(edit: Callable[[bytearray], None], compress: bool = False) -> bytes:
+    """An .npz file of one trial, with some bytes changed."""
+    buffer = BytesIO()
+    (np.savez_compressed if compress else np.savez)(buffer, a=GOOD)
+    content = bytearray(buffer.getvalue())
+    edit(content)
+    return bytes(content)
+
+
+def claim(shape: str) -> bytes:
+    """An .npz file of an array that says it is larger than it is."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}".encode().ljust(118) + b"\n"
+    buffer = BytesIO()
+    with ZipFile(buffer, "w") as file:
+        file.writestr("a.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    return buffer.getvalue()
+
+
+def encrypted(content: bytearray) -> None:
+    content[6] |= 1
+    content[content.find(b"PK\1\2") + 8] |= 1
+
+
+def oddly_packed(content: bytearray) -> None:
+    content[8] = content[content.find(b"PK\1\2") + 10] = 99
+
+
+def flipped(content: bytearray) -> None:
+    content[60:90] = bytes(byte ^ 0x5A for byte in content[60:90])
+
+
+def text_only() -> bytes:
+    buffer = BytesIO()
+    with ZipFile(buffer, "w") as file:
+        file.writestr("notes.txt", "not an array")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [archive(encrypted), archive(oddly_packed), archive(flipped, compress=True), claim("(1" + "0" * 12 + ", 7)"),
+     claim("(1" + "0" * 30 + ", 7)"), text_only()],
+    ids=["encrypted", "oddly packed", "flipped", "huge", "beyond counting", "text"],
+)  # fmt: skip
+def test_an_archive_that_cannot_be_unpacked_is_refused(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "bad.npz"
+    place.write_bytes(content)
+    assert main(["replay", "--imu", str(place)]) == 2
+    assert f"guardian: {place}: trial " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip at all", b"PK\x03\x04 torn"])

@@ -6,6 +6,7 @@ event, so its time holds the chip's low-pass, the FIFO's wait and the tick.
 
 import json
 import sys
+import zlib
 from argparse import Namespace
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -27,9 +28,14 @@ from guardian.verdict import Event, State, Verdict
 
 Array = NDArray[np.float64]
 
+HOLE_S = 1.0  # rows further apart are no motion data: time in ms, or two recordings in one
 COLUMNS = 7  # t_s, specific force x y z, angular rate x y z
 GUARDED = frozenset({State.GUARDING, State.IMMINENT, State.DOWN, State.FALLEN})
 BAR_S = 5.0  # simulated seconds between two moves of the progress bar
+
+
+# What numpy and zipfile raise for files that are torn, damaged, encrypted, packed unusually, or claim to be larger than memory.
+UNREADABLE = (ValueError, OSError, BadZipFile, EOFError, zlib.error, MemoryError, OverflowError, RuntimeError)
 
 
 class BadInput(ValueError):
@@ -47,7 +53,7 @@ def opened(path: Path) -> Any:
         archive = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist") from error
-    except (OSError, ValueError, BadZipFile, EOFError) as error:
+    except UNREADABLE as error:
         raise BadInput(f"{path}: not an .npz file ({error})") from error
     if not hasattr(archive, "files"):
         raise BadInput(f"{path}: a single array (.npy); an .npz file holds one array a trial, by name")
@@ -59,9 +65,11 @@ def trial(path: Path, archive: Any, name: str) -> Array:
     where = f"{path}: trial {name}"
     try:
         array = archive[name]
-    except (ValueError, OSError, BadZipFile, EOFError) as error:
+    except UNREADABLE as error:
         why = "pickled objects are refused" if "pickle" in str(error).lower() else str(error)
         raise BadInput(f"{where}: cannot be read: {why}") from error
+    if not isinstance(array, np.ndarray):
+        raise BadInput(f"{where}: no array; an .npz file holds one array a trial")
     if array.dtype.kind != "f":
         raise BadInput(f"{where}: {array.dtype} values; floats in SI units are wanted (m/s², rad/s), not counts")
     if array.ndim != 2 or array.shape[1] != COLUMNS:
@@ -72,10 +80,14 @@ def trial(path: Path, archive: Any, name: str) -> Array:
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         raise BadInput(f"{where}: row {bad[0][0]}, column {bad[0][1]} is {values[tuple(bad[0])]}")
-    backward = np.flatnonzero(np.diff(values[:, 0]) <= 0)
+    apart_s = np.diff(values[:, 0])
+    backward = np.flatnonzero(apart_s <= 0)
     if len(backward):
         row = int(backward[0]) + 1
         raise BadInput(f"{where}: time does not increase at row {row}: {values[row, 0]} s after {values[row - 1, 0]} s")
+    row = int(np.argmax(apart_s)) + 1
+    if apart_s[row - 1] > HOLE_S:
+        raise BadInput(f"{where}: row {row} is {apart_s[row - 1]:g} s after the one before it, more than {HOLE_S:g} s: is t_s in seconds?")
     return values
 
 

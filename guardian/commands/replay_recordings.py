@@ -49,7 +49,7 @@ def first_difference(recorded: object, replayed: object, field: str = "verdict")
 
 
 def replay_recordings(paths: Sequence[Path], model: Path | None) -> int:
-    """Replay files one by one; 0 when all came out identical, 1 at the first difference, 2 for files that cannot be read."""
+    """Replay files one by one; 0 when all came out identical, 1 at the first difference or damage, 2 for files that cannot be read."""
     out, err = console(), stderr()
     differing = False
     bar = progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"))
@@ -96,6 +96,9 @@ def _replay(path: Path, model: Path | None, out: Console, reached: Callable[[int
         elif monitor is None:
             monitor = _monitor(path, opening, model)
             monitor.restore(entry)
+    if recording.damaged:
+        out.print(f"{path.name}: DAMAGED after {ticks} identical verdicts: what follows was altered or lost its bits, and was not replayed")
+        return False
     torn = "; its end is missing (power cut, or still being written)" if recording.truncated else ""
     unseen = f", {skipped} not replayed" if skipped else ""
     out.print(f"{path.name}: {ticks} verdicts identical{unseen}{torn}")

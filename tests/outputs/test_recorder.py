@@ -54,14 +54,18 @@ class Walk:
 
 
 def replayed(path: Path) -> list[Tick]:
-    """A file's ticks, each checked against the counting mind: a segment begins where its snapshot says."""
-    ticks = []
-    for segment in read(path).segments():
-        steps = 0 if segment.snapshot is None else segment.snapshot["steps"]
-        for tick in segment.ticks:
+    """A file's ticks, each checked against the counting mind, which knows where it is from a snapshot, until a gap."""
+    ticks: list[Tick] = []
+    steps: int | None = 0
+    for entry in read(path).entries():
+        if isinstance(entry, dict):
+            steps = entry["steps"]
+        elif isinstance(entry, Missing):
+            steps = None
+        elif steps is not None:
             steps += 1
-            assert tick.verdict.motion.steps == steps
-            ticks.append(tick)
+            assert entry.verdict.motion.steps == steps
+            ticks.append(entry)
     return ticks
 
 
@@ -143,7 +147,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     died = subprocess.run([sys.executable, "-c", program], timeout=120, check=False, cwd=Path(__file__).parents[2])
     assert died.returncode == -9
     recording = read(files(card)[0])
-    ticks = [tick for segment in recording.segments() for tick in segment.ticks]
+    ticks = [entry for entry in recording.entries() if isinstance(entry, Tick)]
     assert recording.truncated
     assert 450 < len(ticks) < 550
 
