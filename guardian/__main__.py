@@ -74,9 +74,9 @@ def parser() -> argparse.ArgumentParser:
         "sim",
         "the same program on simulated hardware, shown live",
         "guardian sim --list",
-        "guardian sim wall                        a walk backward to a wall, at the speed of life",
-        "guardian sim trip --fast                 as fast as it goes, one line an event",
-        "guardian sim trip --broker localhost:1883 --record ./recordings",
+        "guardian sim walk_and_stop_at_a_wall     at the speed of life",
+        "guardian sim imu_unplugged --fast        as fast as it goes, one line an event",
+        "guardian sim trip_backward_and_fall --broker localhost:1883 --record ./recordings",
     )
     sim.add_argument("scenario", nargs="?", metavar="SCENARIO", help="a story; --list names them")
     sim.add_argument("--list", action="store_true", help="name the stories")
@@ -200,6 +200,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `guardian ... | head`: the reader has left; Python must not complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # a folder that cannot be written, a full disk
+        print(f"guardian: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Device(Section, frozen=True, kw_only=True):
     id: Name
     exercise: Name
-    state_dir: str
+    state_dir: Annotated[str, Meta(min_length=1)]
 
 
 class Loop(Section, frozen=True, kw_only=True):
@@ -369,7 +369,7 @@ def load(local: Path | None = LOCAL, overrides: dict[str, Any] | None = None) ->
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error

@@ -22,6 +22,7 @@ from guardian.frame import Echo, ImuSample
 from guardian.recording import read
 from guardian.sim.bench import Bench
 from guardian.sim.recorded import RecordedWorld
+from guardian.sim.scenarios import SCENARIOS
 from guardian.verdict import Alarm, Resume, State
 
 STILL = [[0.0, 0.0, 9.80665, 0.0, 0.0, 0.0]] * 2
@@ -49,7 +50,9 @@ def test_every_example_in_the_help_can_be_parsed(command: str, capsys: pytest.Ca
     examples = [line.strip().split("   ")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  guardian ")]
     assert len(examples) >= 2
     for example in examples:
-        assert parser().parse_args([word.strip("'") for word in example.split()[1:]]).command == command
+        args = parser().parse_args([word.strip("'") for word in example.split()[1:]])
+        assert args.command == command
+        assert getattr(args, "scenario", None) is None or args.scenario in SCENARIOS
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,13 @@ def test_a_refused_configuration_ends_with_its_message_alone(settings: list[str]
     err = capsys.readouterr().err
     assert word in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("line", ["calibrate --bench --set device.state_dir={}", "sim stumble_and_recover --fast --record {}"])
+def test_a_folder_that_cannot_be_made_ends_with_its_name_alone(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main([word.format(tmp_path / "file" / "folder") for word in line.split()]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("guardian: ")
 
 
 def test_run_without_a_pi_says_what_to_touch_and_ends_with_two(tmp_path: Path) -> None:
@@ -286,6 +296,11 @@ def test_a_rhythm_reads_as_it_sounds() -> None:
     assert rhythm(sound(120, 80, 60)) == "━ •"
     assert rhythm(sound(90, 560, repeat_s=0.0)) == "•   • …"
     assert rhythm(sound(1000, repeat_s=0.0)) == "━━━━━━━━━━"
+
+
+def test_no_two_sounds_read_alike_on_the_card(config: Config) -> None:
+    drawn = [rhythm(sound) for sound in config.sounds.values()]
+    assert [one for one in drawn if drawn.count(one) > 1] == []
 
 
 def test_the_card_holds_every_sound_and_the_times_of_every_gesture(config: Config) -> None:

@@ -50,7 +50,7 @@ class BrokerAndCaregiver:
     def __enter__(self) -> "BrokerAndCaregiver":
         self._thread.start()
         if not self._ready.wait(START_S) or self._failure is not None:
-            raise ConfigError(f"the embedded broker did not start: {self._failure or 'no answer'} (pip install 'guardian[dev]')")
+            raise ConfigError(f"the embedded broker did not start: {self._failure or 'no answer'} (it is amqtt's; make demo installs it)")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -82,11 +82,11 @@ def _card(config: Config, into: Path | None) -> int:
     if into is None:
         sys.stdout.write(text)
         return 0
-    page = into.read_text(encoding="utf-8")
+    page = into.read_text(encoding="utf-8", errors="surrogateescape")
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         print(f"guardian: {into} has no lines {BEGIN} and {END} to write the card between", file=sys.stderr)
         return 2
-    into.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+    into.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8", errors="surrogateescape")
     return 0
