@@ -47,6 +47,7 @@ class Mqtt:
         self._link = link
         self._boot = outbox.identity()[1]
         self._sw = sw
+        self._exercises = frozenset(config.exercises)
         self._state_ns = ns(config.mqtt.state_s)
         self._state_obstacle_ns = ns(config.mqtt.state_obstacle_s)
         self._silence_ns = ns(1.5 * config.mqtt.keepalive_s)
@@ -260,6 +261,8 @@ class Mqtt:
             del self._ids[next(iter(self._ids))]  # the oldest
         if command.cmd in ("ack", "clear") and (alarm is None or command.for_ != alarm.id):
             self._ignore(command.cmd, f"for {command.for_!r}; the open alarm is {alarm.id if alarm else None}")
+        elif command.cmd == "exercise" and command.value not in self._exercises:
+            self._ignore(command.cmd, f"{command.value!r} is none of {', '.join(sorted(self._exercises))}")
         elif len(self._commands) >= COMMANDS_MAX:
             self._ignore(command.cmd, "too many at once")
         else:

@@ -348,6 +348,14 @@ def test_a_clear_with_no_alarm_open_is_stale(device: Device) -> None:
     assert device.mqtt.commands() == () and device.mqtt.ignored == 1
 
 
+def test_an_exercise_that_there_is_not_is_ignored_and_counted(device: Device) -> None:
+    device.link.command(command("exercise", value="swim"))
+    device.link.command(command("exercise", "c2"))
+    device.run(0.1)
+    assert device.mqtt.commands() == ()
+    assert device.mqtt.ignored == 2
+
+
 def test_a_retained_command_is_ignored(device: Device) -> None:
     device.link.command(command("test"), retain=True)
     device.run(0.1)
