@@ -155,8 +155,8 @@ class LiveView:
 def picture(config: Config, title: str, frame: Frame, verdict: Verdict, story: Story) -> RenderableType:
     """The device in one tick, what happened last, and what the caregiver has been told: 20 lines."""
     grid = Table.grid(padding=(0, 1))
-    grid.add_column(style="dim", width=8)
-    grid.add_column(no_wrap=True, overflow="ellipsis", width=WIDTH - 14)
+    grid.add_column(style="dim", min_width=8, no_wrap=True)
+    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=WIDTH - 14, ratio=1)
     grid.add_row("state", Text.assemble((f" {verdict.state.value} ", STATES[verdict.state]), _alarm(verdict.alarm)))
     grid.add_row("behind", Text.assemble((f" {verdict.obstacle.value} ", OBSTACLES[verdict.obstacle]), _gap(verdict)))
     grid.add_row("", _bar(config, verdict))
@@ -183,6 +183,7 @@ def _last(lines: list[Line], rows: int, width: int, who: bool = True) -> Group:
     texts = [as_text(line, who) for line in lines[-rows:]]
     for text in texts:
         text.truncate(width, overflow="ellipsis")
+        text.no_wrap, text.overflow = True, "ellipsis"  # on a terminal narrower than this
     return Group(*texts, *[Text()] * (rows - len(texts)))
 
 
