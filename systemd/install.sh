@@ -165,7 +165,8 @@ uninstall() {
     esac
     systemctl disable --now --quiet guardian || true
     rm -f "$unit" "$rules" "$modules" "$wrapper"
-    rm -rf "$home"
+    rm -rf "$home/releases" "$home/current" "$home/current.new" # ours alone: somebody may have said PREFIX=/usr/local
+    rmdir --ignore-fail-on-non-empty "$home" 2>/dev/null || true
     systemctl daemon-reload
     if [ "${1:-}" = --purge ]; then
         rm -rf "$state" "${settings%/*}"

@@ -189,6 +189,15 @@ def test_uninstall_keeps_what_belongs_to_the_wearer(installed: Machine) -> None:
     assert recording.exists()
 
 
+def test_uninstall_takes_nothing_of_others_from_a_shared_prefix(installed: Machine) -> None:
+    other = installed.root / "opt/guardian/bin/other"
+    other.parent.mkdir()
+    other.touch()
+    assert installed.run("uninstall").returncode == 0
+    assert [path.name for path in (installed.root / "opt/guardian").iterdir()] == ["bin"]
+    assert other.exists()
+
+
 def test_purge_removes_all_of_it(installed: Machine) -> None:
     assert installed.run("uninstall", "--purge").returncode == 0
     assert "userdel guardian" in installed.told()
