@@ -26,7 +26,7 @@ card: $(READY)  ## write the card of sounds and gestures into hardware.md, from 
 	$(BIN)/guardian sounds --card --into hardware.md
 
 evaluate: $(READY)  ## SISFALL=folder: replay 26 people's falls and activities through the whole device, and score them
-	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make evaluate (see README.md, Evaluation)" >&2; exit 2; }
+	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make evaluate (see README.md, How we know)" >&2; exit 2; }
 	$(BIN)/python -m lab.evaluate "$(SISFALL)" --jobs $(JOBS) $(if $(SCORER),--scorer "$(SCORER)")
 
 faults: $(READY)  ## each part fails once: what is heard, seen and lost; the table also goes into README.md
