@@ -153,6 +153,12 @@ class Health:
         newest_ns = self.memory.newest_ns
         return any(run is not None and newest_ns - run.since_ns >= self._stuck_ns and run.moved > moving for run in runs)
 
+    def _dead(self) -> bool:
+        """All six axes constant for stuck_s: both chips' noise (1-2 counts rms of an LSM6DSOX, 5-7 of an MPU-6050) never rests that long."""
+        newest_ns = self.memory.newest_ns
+        runs = (*self.memory.accel_runs, *self.memory.gyro_runs)
+        return all(run is not None and newest_ns - run.since_ns >= self._stuck_ns for run in runs)
+
     def _count(self, echo: Echo) -> None:
         m = self.memory
         if echo.reason == "no_edges":
@@ -182,6 +188,8 @@ class Health:
         else:
             if self._frozen(m.accel_runs, self._accel_moving) or self._frozen(m.gyro_runs, self._gyro_moving):
                 standing.append(Fault("imu_stuck", "one axis does not change while another moves"))
+            elif self._dead():
+                standing.append(Fault("imu_stuck", "no axis changes by a single count: not even the noise of the chip"))
             if m.scale:
                 standing.append(Fault("imu_scale", m.scale))
             if m.saturated_ns >= self._saturated_ns:

@@ -133,6 +133,13 @@ def test_one_frozen_axis_is_stuck_only_while_others_move(day: Day) -> None:
     assert names(day.live(5)) == []
 
 
+def test_chip_that_repeats_its_last_sample_for_ever_is_stuck(day: Day) -> None:
+    day.live(1)
+    day.swing = 0
+    assert names(day.live(0.9)) == []
+    assert names(day.live(0.3)) == ["imu_stuck"]
+
+
 def test_impact_saturates_briefly_a_loose_imu_for_long(day: Day) -> None:
     day.saturated = True
     assert names(day.live(0.3)) == []
