@@ -29,16 +29,7 @@ class RecordedWorld:
             late = _first(np.diff(t) <= 0) + 1
             raise ValueError(f"t_s must increase, but t_s[{late}] = {t[late]:g} s follows {t[late - 1]:g} s")
         self.temperature_c = temperature_c
-        self.start_s, self.end_s = float(t[0]), float(t[-1])
         self._t_ns, self._rows = t * 1e9, rows
-
-    @classmethod
-    def from_table(cls, table: ArrayLike) -> "RecordedWorld":
-        """From one array (N, 7): t_s, force x y z (m/s²), rate x y z (rad/s). Raises ValueError as above."""
-        array = np.asarray(table, dtype=np.float64)
-        if array.ndim != 2 or array.shape[1] != 7:
-            raise ValueError(f"the array has shape {array.shape}: it must be (N, 7), t_s, force x y z (m/s²), rate x y z (rad/s)")
-        return cls(array[:, 0], array[:, 1:])
 
     def motion(self, t_ns: Times) -> NDArray[np.float64]:
         """Specific force and angular rate at `t_ns`: (n, 6)."""

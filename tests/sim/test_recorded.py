@@ -55,10 +55,3 @@ def test_nothing_is_behind_and_all_is_settled() -> None:
 def test_a_table_that_cannot_be_played_is_refused_by_name(t_s: np.ndarray, rows: np.ndarray, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         RecordedWorld(t_s, rows)
-
-
-def test_seven_columns_are_time_force_and_rate() -> None:
-    world = RecordedWorld.from_table(np.column_stack([T, ROWS]))
-    assert (felt(world, 1.0)[0] == ROWS[2]).all()
-    with pytest.raises(ValueError, match=r"\(4, 6\).*\(N, 7\)"):
-        RecordedWorld.from_table(ROWS)
