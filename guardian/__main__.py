@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     sim.add_argument("--list", action="store_true", help="name the stories")
     sim.add_argument("--fast", action="store_true", help="do not wait for the wall clock; print events as lines")
     sim.add_argument("--seed", type=int, default=0, metavar="N", help="another walk of the same story (default 0)")
-    sim.add_argument("--broker", metavar="HOST:PORT", help="tell a real MQTT broker instead of a simulated one")
+    sim.add_argument("--broker", metavar="HOST:PORT", help="tell a real MQTT broker, as device sim-<id>, instead of a simulated one")
     sim.add_argument("--record", type=Path, metavar="DIR", help="keep the recording (MCAP) there")
 
     demo = add(

@@ -1,6 +1,7 @@
 """The command line as a person at a terminal meets it."""
 
 import json
+import re
 import subprocess
 import sys
 from argparse import Namespace
@@ -14,6 +15,7 @@ from guardian.__main__ import COMMANDS, main, parser
 from guardian.commands import check
 from guardian.commands.calibrate import Moved, judged
 from guardian.commands.card import BEGIN, END, card, rhythm
+from guardian.commands.sim import as_another
 from guardian.commands.words import TEXTS
 from guardian.config import Config, Sound, load
 from guardian.contract import EVENTS
@@ -393,3 +395,10 @@ def test_events_on_the_command_line_are_json(tmp_path: Path, capsys: pytest.Capt
 def test_the_card_in_hardware_md_is_the_card_of_the_tables(config: Config) -> None:
     page = (Path(__file__).parent.parent / "hardware.md").read_text(encoding="utf-8")
     assert page.split(BEGIN)[1].split(END)[0].strip() == card(config).strip(), "run make card"
+
+
+def test_a_story_at_a_real_broker_never_speaks_for_the_worn_device(config: Config) -> None:
+    other = as_another(config)
+    assert other.device.id != config.device.id
+    long = as_another(load(local=None, overrides={"device": {"id": "a" * 32}}))
+    assert re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", long.device.id)

@@ -27,6 +27,8 @@ from guardian.sim.broker import SimLink
 from guardian.sim.scenarios import SCENARIOS, Scenario
 from guardian.verdict import Verdict
 
+NAME_MOST = 32  # letters of device.id
+
 
 def main(args: Namespace) -> int:
     """List the stories, or play one."""
@@ -48,7 +50,7 @@ def main(args: Namespace) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guardian-sim-")))
         config = in_folder(config, folder)
         if args.broker:
-            config = at_broker(config, args.broker)
+            config = at_broker(as_another(config), args.broker)
         show(config, scenario, args.seed, out, live=not args.fast, broker=bool(args.broker))
         if args.record:
             kept = keep(folder / "recordings", args.record, f"{scenario.name}-{args.seed}")
@@ -65,6 +67,11 @@ def keep(recordings: Path, folder: Path, name: str) -> list[Path]:
 def in_folder(config: Config, folder: Path) -> Config:
     """The same configuration with its state elsewhere."""
     return replace(config, device=replace(config.device, state_dir=str(folder)))
+
+
+def as_another(config: Config) -> Config:
+    """The same configuration under a name of its own: a story must not speak for the device that is worn."""
+    return replace(config, device=replace(config.device, id=f"sim-{config.device.id}"[:NAME_MOST]))
 
 
 def at_broker(config: Config, address: str) -> Config:

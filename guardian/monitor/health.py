@@ -149,15 +149,18 @@ class Health:
                 for other in (0, 1, 2):
                     run.moved = max(run.moved, abs(now[other] - run.reference[other]))
 
+    def _stuck(self) -> str:
+        """What is stuck; empty while nothing is. No real chip is without noise (LSM6DSOX 1-2 counts rms, MPU-6050 5-7)."""
+        m = self.memory
+        if self._frozen(m.accel_runs, self._accel_moving) or self._frozen(m.gyro_runs, self._gyro_moving):
+            return "one axis does not change while another moves"
+        if all(run is not None and m.newest_ns - run.since_ns >= self._stuck_ns for run in (*m.accel_runs, *m.gyro_runs)):
+            return "no axis changes by a single count: not even the noise of the chip"
+        return ""
+
     def _frozen(self, runs: list[Run | None], moving: float) -> bool:
         newest_ns = self.memory.newest_ns
         return any(run is not None and newest_ns - run.since_ns >= self._stuck_ns and run.moved > moving for run in runs)
-
-    def _dead(self) -> bool:
-        """All six axes constant for stuck_s: both chips' noise (1-2 counts rms of an LSM6DSOX, 5-7 of an MPU-6050) never rests that long."""
-        newest_ns = self.memory.newest_ns
-        runs = (*self.memory.accel_runs, *self.memory.gyro_runs)
-        return all(run is not None and newest_ns - run.since_ns >= self._stuck_ns for run in runs)
 
     def _count(self, echo: Echo) -> None:
         m = self.memory
@@ -186,10 +189,8 @@ class Health:
         if m.imu_age_ns > self._imu_silent_ns:
             standing.append(told.get("bus_hung") or told.get("imu_silent") or Fault("imu_silent", "no sample"))
         else:
-            if self._frozen(m.accel_runs, self._accel_moving) or self._frozen(m.gyro_runs, self._gyro_moving):
-                standing.append(Fault("imu_stuck", "one axis does not change while another moves"))
-            elif self._dead():
-                standing.append(Fault("imu_stuck", "no axis changes by a single count: not even the noise of the chip"))
+            if stuck := self._stuck():
+                standing.append(Fault("imu_stuck", stuck))
             if m.scale:
                 standing.append(Fault("imu_scale", m.scale))
             if m.saturated_ns >= self._saturated_ns:
