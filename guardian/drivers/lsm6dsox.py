@@ -16,7 +16,7 @@ from guardian.drivers.chip import SATURATED, ChipSample, no_identity, no_reset, 
 from guardian.drivers.timebase import Timebase
 from guardian.hardware import Bus, Clock, burst
 
-FIFO_CTRL1, WHO_AM_I, CTRL3_C, FIFO_CTRL4 = 0x07, 0x0F, 0x12, 0x0A
+FIFO_CTRL1, WHO_AM_I, CTRL3_C = 0x07, 0x0F, 0x12
 STATUS_REG, FIFO_STATUS1, INTERNAL_FREQ_FINE, FIFO_DATA_OUT_TAG = 0x1E, 0x3A, 0x63, 0x78
 IDENTITY = 0x6C  # of both: they cannot be told apart
 SW_RESET = 0x01

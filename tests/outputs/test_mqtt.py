@@ -98,6 +98,36 @@ def test_the_state_says_what_the_verdict_says(device: Device) -> None:
     }  # fmt: skip
 
 
+SESSION = Session("ab12-1-1", "walk", 1, steps=12)
+CHANGES: list[dict[str, Any]] = [
+    {"state": State.SETTLING}, {"motion": Motion(posture=Posture.DOWN)}, {"alarm": Alarm("ab12-1-9", "fall", 5)}, {"state": State.FALLEN},
+    {"obstacle": Obstacle.CAUTION}, {"gap": Gap(distance_m=2.0)}, {"exercise": "run"}, {"session": SESSION}, {"faults": ("link_down",)},
+    {"charge": 0.5}, {"session": replace(SESSION, steps=13)}, {"motion": Motion(posture=Posture.UPRIGHT, cadence=90.0)},
+    {"powering_off": True},
+]  # fmt: skip
+
+
+def test_only_a_change_of_what_is_not_quiet_is_told_at_once(device: Device) -> None:
+    """Each key of the contract's state, but those that never change in one life, changes once."""
+    changed: set[str] = set()
+    for change in CHANGES:
+        plain = {"session": SESSION} if "session" in change and change["session"].steps != SESSION.steps else {}
+        device.so(state=State.GUARDING, obstacle=Obstacle.CLEAR, motion=Motion(posture=Posture.UPRIGHT), gap=Gap(), charge=None)
+        device.so(session=None, alarm=None, exercise="walk", faults=(), powering_off=False)
+        device.so(**plain)
+        device.run(5.5)
+        before, count = device.link.state(), len(device.states())
+        device.so(**change)
+        device.run(0.1)
+        told_at_once = len(device.states()) > count
+        device.run(5.5)
+        keys = {key for key, value in device.link.state().items() if value != before[key]} - {"uptime_s"}
+        assert keys, change
+        assert told_at_once == bool(keys - contract.QUIET_STATE_KEYS), change
+        changed |= keys
+    assert changed == set(contract.STATE_KEYS) - {"v", "uptime_s", "boot", "sw"}
+
+
 def test_the_state_is_told_every_five_seconds_and_every_second_while_something_is_behind(device: Device) -> None:
     before = len(device.states())
     device.run(20)
