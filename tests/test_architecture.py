@@ -46,7 +46,14 @@ MAY_IMPORT = {
     },
     "__main__": {"commands", "config", "__init__"},
 }
-PLACES = {"smbus2": {"hardware"}, "lgpio": {"hardware"}, "paho": {"outputs"}, "mcap": {"recording"}, "sqlite3": {"outputs", "commands"}}
+PLACES = {
+    "smbus2": {"hardware"},
+    "lgpio": {"hardware"},
+    "paho": {"outputs", "station"},
+    "mcap": {"recording"},
+    "sqlite3": {"outputs", "commands"},
+    **dict.fromkeys(("nicegui", "sqlalchemy", "apprise", "argon2", "segno"), {"station"}),  # the device installs none of them
+}
 BANNED_IN_MIND = {"time", "random", "os", "threading", "socket", "datetime", "pathlib", "io", "sqlite3", "logging", "subprocess", "secrets"}
 MATH_ALLOWED = {"sqrt", "pi", "tau", "e"}
 
