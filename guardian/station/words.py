@@ -2,6 +2,7 @@
 
 A text may name values in braces: `say("contact.stale", "en", ago="2 min ago")`. Values are put in as they are and never parsed again,
 so what comes from the broker can break nothing. Tests hold the table complete: each key in each language, with the same values.
+"""
 
 from datetime import datetime
 from typing import Literal, cast
