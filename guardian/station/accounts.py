@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 Role = Literal["admin", "carer"]
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
+NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,59}")
 DEVICE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")  # a wearer is known by their device: guardian.config.Name
 PASSWORD_MIN = 10
 PASSWORD_MAX = 256  # characters; longer ones only cost time
@@ -116,6 +116,7 @@ class Accounts:
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._engine = engine
+        self._writing = engine.execution_options(writes=True)
         self._clock = clock
         # RFC 9106, section 4, second recommended option: 3 passes over 64 MiB, 4 lanes; 0.1 s on a desktop core.
         self._hasher = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
@@ -146,7 +147,7 @@ class Accounts:
             created=self._clock(),
         )
         try:
-            with Session(self._engine) as session, session.begin():
+            with Session(self._writing) as session, session.begin():
                 session.add(row)
                 session.flush()
                 person = _person(row)
@@ -158,7 +159,7 @@ class Accounts:
     def change(self, name: str, role: Role, wearers: Iterable[str]) -> Person:
         """Another role, other wearers; takes effect at that person's next click. Raises AccountError."""
         devices = _devices(role, wearers)
-        with Session(self._engine) as session, session.begin():
+        with Session(self._writing) as session, session.begin():
             row = self._known(session, name)
             row.role, row.wearers_json = role, msgspec.json.encode(devices).decode()
             person = _person(row)
@@ -167,22 +168,22 @@ class Accounts:
 
     def speak(self, name: str, language: str | None) -> None:
         """The language of a person's page; None is the browser's. Raises AccountError."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._writing) as session, session.begin():
             self._known(session, name).language = language
 
     def set_password(self, name: str, password: str) -> None:
         """A new password, by who runs the station; every login of that person ends. Raises AccountError."""
-        with Session(self._engine) as session, session.begin():
-            row = self._known(session, name)
-            check_password(row.name, password)
-            row.password_hash = self._hash(password)
-            session.execute(delete(tables.Login).where(tables.Login.user == row.name))
-            name = row.name
+        name = name.strip().lower()
+        check_password(name, password)
+        kept = self._hash(password)
+        with Session(self._writing) as session, session.begin():
+            self._known(session, name).password_hash = kept
+            session.execute(delete(tables.Login).where(tables.Login.user == name))
         log.info("user %s: password set, logged out everywhere", name)
 
     def remove(self, name: str) -> None:
         """A user and every login of theirs. Raises AccountError."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._writing) as session, session.begin():
             row = self._known(session, name)
             session.execute(delete(tables.Login).where(tables.Login.user == row.name))
             session.delete(row)
@@ -193,8 +194,8 @@ class Accounts:
 
     def log_in(self, name: str, password: str, address: str) -> tuple[str, Visit]:
         """The token for the cookie, and the visit. Takes a tenth of a second of a core, always: call it in a thread. Raises Refused."""
-        name, place = name.strip().lower()[:PASSWORD_MAX], _place(address)
-        with Session(self._engine) as session, session.begin():
+        name, place = name.strip().lower(), _place(address)
+        with Session(self._engine) as session:
             row = session.get(tables.User, name)
             known, kept = row is not None, row.password_hash if row is not None else self._nobodys_hash
         key = name if known else f"?{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:32]}"
@@ -203,14 +204,14 @@ class Accounts:
         if not (right and known):
             log.warning("login of %s from %s: refused", key if known else "an unknown user", place)
             raise Refused("wrong")
+        fresh = self._hash(password) if self._hasher.check_needs_rehash(kept) else kept
         token, now = secrets.token_urlsafe(32), self._clock()
         login = tables.Login(token_hash=digest(token), user=name, created=now, last_seen=now, csrf=secrets.token_urlsafe(32))
-        with Session(self._engine) as session, session.begin():
+        with Session(self._writing) as session, session.begin():
             row = session.get(tables.User, name)
             if row is None or row.password_hash != kept:  # removed or changed within this tenth of a second
                 raise Refused("wrong")
-            if self._hasher.check_needs_rehash(kept):
-                row.password_hash = self._hash(password)
+            row.password_hash = fresh
             session.execute(delete(tables.Attempt).where(tables.Attempt.name == attempt[0], tables.Attempt.address == attempt[1]))
             session.execute(delete(tables.Login).where(_over(now)))
             session.add(login)
@@ -237,13 +238,13 @@ class Accounts:
 
     def log_out(self, visit: Visit) -> None:
         """End this login."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._writing) as session, session.begin():
             session.execute(delete(tables.Login).where(tables.Login.token_hash == visit.login))
         log.info("%s logged out", visit.person.name)
 
     def log_out_everywhere(self, name: str) -> None:
         """End every login of a person."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._writing) as session, session.begin():
             session.execute(delete(tables.Login).where(tables.Login.user == name))
         log.info("%s logged out everywhere", name)
 
@@ -261,7 +262,7 @@ class Accounts:
             raise Refused("wrong")
         check_password(name, new)
         fresh = self._hash(new)
-        with Session(self._engine) as session, session.begin():
+        with Session(self._writing) as session, session.begin():
             session.execute(update(tables.User).where(tables.User.name == name).values(password_hash=fresh))
             session.execute(delete(tables.Attempt).where(tables.Attempt.name == attempt[0], tables.Attempt.address == attempt[1]))
             session.execute(delete(tables.Login).where(tables.Login.user == name, tables.Login.token_hash != visit.login))
@@ -299,7 +300,7 @@ class Accounts:
             (TRIES_ADDRESS, (row.address == place,)),
             (TRIES_NAME, (row.name == key,)),
         )
-        with Session(self._engine) as session, session.begin():
+        with Session(self._writing) as session, session.begin():
             session.execute(delete(row).where(row.at < now - WINDOW))
             for most, such in limits:
                 count, first = session.execute(select(func.count(), func.min(row.at)).where(*such)).one()
@@ -319,10 +320,10 @@ class Accounts:
             user = None if row is None else session.get(tables.User, row.user)
             if row is None or user is None or now - row.last_seen > IDLE or now - row.created > LONGEST:
                 return None
-            visit = _visit(row, user)
-            if now - row.last_seen > TOUCH:
-                row.last_seen = now
-                session.commit()
+            visit, stale = _visit(row, user), now - row.last_seen > TOUCH
+        if stale:
+            with Session(self._writing) as session, session.begin():
+                session.execute(update(tables.Login).where(tables.Login.token_hash == login).values(last_seen=now))
         return visit
 
 
@@ -357,7 +358,7 @@ def _normal(password: str) -> str:
 def _name(name: str) -> str:
     name = name.strip().lower()
     if not NAME.fullmatch(name):
-        raise AccountError(f"user name {name!r:.80}: use letters, digits and . _ @ + -, beginning with a letter or digit, at most 64")
+        raise AccountError(f"user name {name!r:.80}: use letters, digits and . _ @ + -, beginning with a letter or digit, at most 60")
     return name
 
 
