@@ -106,7 +106,7 @@ class Topics(Struct, frozen=True):
         return self._of("command")
 
 
-Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+\Z")]
 
 
 class CommandPayload(Struct, frozen=True, rename={"for_": "for"}):

@@ -73,6 +73,7 @@ class Page(Section, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)]
     cert_file: str
     key_file: str
+    behind_proxy: bool
     refresh_s: Annotated[float, Meta(ge=0.05, le=10)]
 
 

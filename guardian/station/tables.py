@@ -76,7 +76,11 @@ class Last(Table):
     state_json: Mapped[str | None] = mapped_column(Text)  # a payloads.StatePayload
     state_at: Mapped[datetime | None]
     boot: Mapped[int | None] = mapped_column(BigInteger)
+    uptime_s: Mapped[float | None]  # of the state: says which of two states is the newer one, whatever the clocks say
     sw: Mapped[str | None] = mapped_column(Key)
+    alarm_id: Mapped[str | None] = mapped_column(Key)  # of the state: the open alarm
+    critical_id: Mapped[str | None] = mapped_column(Key)  # the newest critical event: open too if it is newer than the state
+    session_at: Mapped[datetime | None]  # when the newest session began
 
 
 class Trace(Table):
