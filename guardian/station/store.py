@@ -237,6 +237,12 @@ class Store:
         with self.writes() as session:
             session.execute(insert.on_conflict_do_update(index_elements=["device"], set_={"name": name}))
 
+    def wearer(self, device: str) -> tuple[str | None, Last | None]:
+        """A wearer's name as enrolled, and the device's last word."""
+        with self.reads() as session:
+            enrolled = session.get(Wearer, device)
+            return (enrolled.name if enrolled else None), session.get(Last, device)
+
     def wearers(self) -> list[Wearer]:
         """All that are enrolled, by device."""
         with self.reads() as session:
@@ -385,21 +391,51 @@ class Store:
         ]
         return sum(_count(session.execute(self._insert(PushJob).values(row).on_conflict_do_nothing())) for row in rows)
 
-    def lease_jobs(self, station: str, now: datetime, lease_s: float, limit: int = 20) -> list[PushJob]:
-        """Jobs that are due and nobody's, now this station's for lease_s: critical first, then the oldest. `tries` counts this one."""
-        free = or_(PushJob.leased_until.is_(None), PushJob.leased_until <= now)
-        ask = (
-            select(PushJob)
-            .where(PushJob.sent_at.is_(None), PushJob.due_at <= now, free)
-            .order_by((PushJob.severity != "critical"), PushJob.due_at, PushJob.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
+    def lease_jobs(self, station: str, now: datetime, lease_s: float, busy: Collection[str] = (), limit: int = 20) -> list[PushJob]:
+        """Jobs that are due and nobody's, now this station's for lease_s: of each contact that is not busy the most pressing one, critical
+        before others, then the oldest. `tries` counts this one."""
+        free = and_(PushJob.sent_at.is_(None), PushJob.due_at <= now, or_(PushJob.leased_until.is_(None), PushJob.leased_until <= now))
+        pressing = (PushJob.severity != "critical", PushJob.due_at, PushJob.id)
+        turn = func.row_number().over(partition_by=PushJob.contact, order_by=pressing).label("turn")
+        queue = select(PushJob.id, turn).where(free, PushJob.contact.not_in(busy)).subquery()
+        first = select(queue.c.id).where(queue.c.turn == 1)
+        ask = select(PushJob).where(PushJob.id.in_(first), free).order_by(*pressing).limit(limit).with_for_update(skip_locked=True)
         with self.writes() as session:
             jobs = list(session.scalars(ask))
             for job in jobs:
                 job.leased_by, job.leased_until, job.tries = station, now + timedelta(seconds=lease_s), job.tries + 1
         return jobs
+
+    def hold_job(self, job_id: int, station: str, until: datetime) -> bool:
+        """Keep a job that is still being sent; False: another station has it by now."""
+        mine = update(PushJob).where(PushJob.id == job_id, PushJob.sent_at.is_(None), PushJob.leased_by == station)
+        with self.writes() as session:
+            return _count(session.execute(mine.values(leased_until=until))) == 1
+
+    def call_next(self, job: PushJob, now: datetime) -> bool:
+        """The contact of this job does not answer: the next one's turn is now. Whether there is a next one that waits."""
+        waits = select(PushJob.id).where(
+            PushJob.event_id == job.event_id, PushJob.kind == job.kind, PushJob.step == 0, PushJob.tries == 0, PushJob.due_at > now
+        )
+        first = waits.order_by(PushJob.due_at).limit(1).scalar_subquery()
+        with self.writes() as session:
+            return _count(session.execute(update(PushJob).where(PushJob.id == first).values(due_at=now))) == 1
+
+    def was_called(self, contact: str, event_id: str) -> bool:
+        """Whether this contact was sent something critical about the alarm that this event belongs to."""
+        with self.reads() as session:
+            event = session.get(Event, event_id)
+            if event is None:
+                return False
+            alarm: list[str] = []
+            for one in _chain(session, event):
+                if _order(one) >= _order(event):
+                    break
+                alarm = [] if one.event_type in CLOSING else [*alarm, one.id]
+            sent = select(PushJob.id).where(
+                PushJob.contact == contact, PushJob.severity == "critical", PushJob.sent_at.is_not(None), PushJob.event_id.in_(alarm)
+            )
+            return session.scalar(sent.limit(1)) is not None
 
     def job_sent(self, job_id: int, station: str, now: datetime, then: Iterable[PushJob] = ()) -> bool:
         """Mark a job sent and add what follows it, together. False: another station has it by now (it will be told twice, once each)."""
@@ -450,7 +486,8 @@ class Store:
     # --- episodes
 
     def begin_episode(self, episode_id: str, device: str, kind: str, now: datetime, jobs: Iterable[PushJob] = ()) -> bool:
-        """Open an episode with its jobs, together. False: it is known already (another station, or before a restart); nothing is added."""
+        """Open an episode with its jobs, together. False: one of this kind is open already (another station's, or from before a restart),
+        or this very one was; nothing is added."""
         insert = self._insert(Episode).values(id=episode_id, device=device, kind=kind, begun_at=now)
         with self.writes() as session:
             if _count(session.execute(insert.on_conflict_do_nothing())) == 0:

@@ -6,7 +6,20 @@ An alarm has no row: its id is that of the event that opened it, open is what th
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Index, Integer, String, Text, TypeDecorator, UniqueConstraint, create_engine, event
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -133,13 +146,17 @@ class Ack(Table):
     command_id: Mapped[str | None] = mapped_column(Key)
 
 
+OPEN = text("ended_at IS NULL")  # at most one such episode of a kind and device, whoever comes first
+
+
 class Episode(Table):
     """A time of silence, or of a device taken off a person who lies: told once when it begins and once when it ends, by one station."""
 
     __tablename__ = "episode"
+    __table_args__ = (Index("episode_open", "device", "kind", unique=True, sqlite_where=OPEN, postgresql_where=OPEN),)
     id: Mapped[str] = mapped_column(String(160), primary_key=True)  # "<kind>:<device>:<since>": the same in every station
     device: Mapped[str] = mapped_column(Device, index=True)
-    kind: Mapped[str] = mapped_column(String(16))  # lost, not_worn
+    kind: Mapped[str] = mapped_column(String(16))  # lost, not_worn, blind
     begun_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
@@ -155,7 +172,7 @@ class PushJob(Table):
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     device: Mapped[str] = mapped_column(Device, index=True)
     event_id: Mapped[str | None] = mapped_column(String(160))
-    kind: Mapped[str] = mapped_column(String(16))  # event, lost, back, not_worn, test
+    kind: Mapped[str] = mapped_column(String(16))  # event, over, lost, back, not_worn, blind, seeing
     severity: Mapped[str] = mapped_column(String(16))
     contact: Mapped[str] = mapped_column(Device)
     step: Mapped[int] = mapped_column(default=0)  # which repetition
