@@ -75,9 +75,9 @@ class WeakPassword(AccountError):
 
 
 class Refused(Exception):
-    """No login: "wrong" name or password, or "wait": too many attempts, `wait_s` until the next."""
+    """No login: "refused", name or password is wrong; or "wait", too many attempts, `wait_s` until the next."""
 
-    def __init__(self, why: Literal["wrong", "wait"], wait_s: int = 0) -> None:
+    def __init__(self, why: Literal["refused", "wait"], wait_s: int = 0) -> None:
         self.why = why
         self.wait_s = wait_s
         super().__init__(why)
@@ -203,14 +203,14 @@ class Accounts:
         right = self._verify(kept, password)
         if not (right and known):
             log.warning("login of %s from %s: refused", key if known else "an unknown user", place)
-            raise Refused("wrong")
+            raise Refused("refused")
         fresh = self._hash(password) if self._hasher.check_needs_rehash(kept) else kept
         token, now = secrets.token_urlsafe(32), self._clock()
         login = tables.Login(token_hash=digest(token), user=name, created=now, last_seen=now, csrf=secrets.token_urlsafe(32))
         with Session(self._writing) as session, session.begin():
             row = session.get(tables.User, name)
             if row is None or row.password_hash != kept:  # removed or changed within this tenth of a second
-                raise Refused("wrong")
+                raise Refused("refused")
             row.password_hash = fresh
             session.execute(delete(tables.Attempt).where(tables.Attempt.name == attempt[0], tables.Attempt.address == attempt[1]))
             session.execute(delete(tables.Login).where(_over(now)))
@@ -259,7 +259,7 @@ class Accounts:
         attempt = self._attempt(name, place)
         if not self._verify(kept, old):
             log.warning("password change of %s from %s: refused", name, place)
-            raise Refused("wrong")
+            raise Refused("refused")
         check_password(name, new)
         fresh = self._hash(new)
         with Session(self._writing) as session, session.begin():

@@ -1,0 +1,30 @@
+"""The page's server: uvicorn, the gate, and NiceGUI's pages inside it."""
+
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from nicegui import Client, core, ui
+
+from guardian.station.accounts import Accounts, Visit
+from guardian.station.forms import Forms
+from guardian.station.gate import Gate, server_options
+from guardian.station.settings import Page
+
+RECONNECT_S = 15.0  # a phone that changes from Wi-Fi to its own network keeps its page
+
+
+def server(page: Page, accounts: Accounts, **ui_options: Any) -> uvicorn.Server:
+    """Ready to run; the pages are those that were declared with ui.page. `ui_options`: of ui.run_with. Raises ConfigError (gate)."""
+    options = server_options(page)
+    outer = FastAPI(openapi_url=None)
+    core.app.config.socket_io_js_transports = ["websocket"]
+    ui.run_with(outer, **{"reconnect_timeout": RECONNECT_S, "show_welcome_message": False, **ui_options})
+    gate = Gate(outer, Forms(accounts, page), accounts, page, _visit_of)
+    return uvicorn.Server(uvicorn.Config(gate, log_config=None, log_level="warning", **options))
+
+
+def _visit_of(page_id: str) -> Visit | None:
+    visit = Client.instances[page_id].request.state.visit
+    assert visit is None or isinstance(visit, Visit)
+    return visit
