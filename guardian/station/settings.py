@@ -74,6 +74,7 @@ class Page(Section, frozen=True, kw_only=True):
     cert_file: str
     key_file: str
     behind_proxy: bool
+    address: Annotated[str, Meta(max_length=200)]
     refresh_s: Annotated[float, Meta(ge=0.05, le=10)]
 
 

@@ -5,7 +5,7 @@ so what comes from the broker can break nothing. Tests hold the table complete: 
 """
 
 from datetime import datetime
-from typing import Literal, cast
+from typing import Literal
 
 Language = Literal["en", "de"]
 LANGUAGES: dict[Language, str] = {"en": "English", "de": "Deutsch"}  # each by its own name
@@ -312,6 +312,62 @@ WORDS: dict[str, dict[Language, str]] = {
     "dose.stairs": {"en": "2-3 sets of 5-10 steps", "de": "2-3 Mal 5-10 Stufen"},
     "dose.treadmill": {"en": "slow, as long as it feels good", "de": "langsam, solange es guttut"},
     "dose.lunges": {"en": "10-15 a leg", "de": "10-15 je Bein"},
+    # --- pushes: read on a phone, perhaps at night, perhaps far away
+    "push.alarm": {"en": "ALARM {name}: {what}", "de": "ALARM {name}: {what}"},
+    "push.again": {"en": "ALARM ({count}) {name}: {what}", "de": "ALARM ({count}) {name}: {what}"},
+    "push.plain": {"en": "{name}: {what}", "de": "{name}: {what}"},
+    "push.when": {"en": "When: {at} ({ago})", "de": "Wann: {at} ({ago})"},
+    "push.when_unknown": {
+        "en": "When: time unknown, the device's clock is not set. Heard {at} ({ago}).",
+        "de": "Wann: Zeit unbekannt, die Uhr des Geräts ist nicht gestellt. Gehört {at} ({ago}).",
+    },
+    "push.during": {"en": "During: {exercise}", "de": "Bei: {exercise}"},
+    "push.fault": {"en": "The device says: {fault}", "de": "Das Gerät meldet: {fault}"},
+    "push.do": {
+        "en": "Look after {name}, or call somebody who can. Then acknowledge: {name} hears that help is coming, and these messages end.",
+        "de": "Bitte nach {name} sehen oder jemanden rufen, der es kann. Dann bestätigen: {name} hört, dass Hilfe kommt, und diese "
+        "Nachrichten enden.",
+    },
+    "push.nobody_yet": {"en": "Nobody has acknowledged yet.", "de": "Noch hat niemand bestätigt."},
+    "push.answered.acknowledged": {"en": "Already acknowledged: somebody is on it.", "de": "Schon bestätigt: Jemand kümmert sich."},
+    "push.answered.closed": {"en": "This alarm is over already.", "de": "Dieser Alarm ist schon vorbei."},
+    "push.over.acknowledged": {"en": "Help is coming", "de": "Hilfe kommt"},
+    "push.over.acknowledged_why": {
+        "en": "Somebody has acknowledged the alarm of {name}. You will not be called again for it.",
+        "de": "Jemand hat den Alarm von {name} bestätigt. Sie werden dafür nicht noch einmal gerufen.",
+    },
+    "push.over.closed": {"en": "The alarm is over", "de": "Der Alarm ist vorbei"},
+    "push.over.closed_why": {"en": "The alarm of {name} was ended.", "de": "Der Alarm von {name} wurde beendet."},
+    "push.last_word": {"en": "Last word: {at} ({ago}). Then: {status}.", "de": "Zuletzt gehört: {at} ({ago}). Da: {status}."},
+    "push.last_word_unknown": {
+        "en": "When its last word came is not known. Then: {status}.",
+        "de": "Wann zuletzt gehört, ist unbekannt. Da: {status}.",
+    },
+    "push.lost_do": {
+        "en": "The device may be out of reach or without power. While there is no contact, no alarm can arrive.",
+        "de": "Das Gerät ist vielleicht außer Reichweite oder ohne Strom. Ohne Kontakt kann kein Alarm ankommen.",
+    },
+    "push.back": {"en": "In contact again", "de": "Wieder in Kontakt"},
+    "push.back_off": {"en": "Is back, and was switched off properly", "de": "War wieder da und wurde ordentlich ausgeschaltet"},
+    "push.back_why": {
+        "en": "No contact for {duration}, since {at}. Now: {status}.",
+        "de": "Ohne Kontakt {duration} lang, seit {at}. Jetzt: {status}.",
+    },
+    "push.not_worn": {"en": "The device lies still", "de": "Das Gerät liegt still"},
+    "push.not_worn_why": {
+        "en": "It has not moved for minutes, and it lies: put down, or {name} lies motionless. Please look.",
+        "de": "Es bewegt sich seit Minuten nicht und liegt: abgelegt, oder {name} liegt reglos. Bitte hinsehen.",
+    },
+    "push.blind": {"en": "The station is blind", "de": "Die Station ist blind"},
+    "push.seeing": {"en": "The station hears again", "de": "Die Station hört wieder"},
+    "push.seeing_why": {"en": "It was blind for {duration}, since {at}.", "de": "Sie war {duration} lang blind, seit {at}."},
+    "push.test": {"en": "Test message for {name}", "de": "Testnachricht für {name}"},
+    "push.test_why": {
+        "en": "This is how an alarm of {name} reaches you. Nothing has happened.",
+        "de": "So erreicht Sie ein Alarm von {name}. Es ist nichts geschehen.",
+    },
+    "push.page": {"en": "Page: {address}", "de": "Seite: {address}"},
+    "push.id": {"en": "Alarm {id}", "de": "Alarm {id}"},
     # --- how long ago, how long
     "time.now": {"en": "just now", "de": "gerade eben"},
     "time.ago": {"en": "{duration} ago", "de": "vor {duration}"},
@@ -377,13 +433,13 @@ def at(when: datetime, language: Language) -> str:
 def language_of(chosen: str | None, accept_language: str = "") -> Language:
     """What a user has chosen, else the first language of the browser's header that there is, else English."""
     if chosen in LANGUAGES:
-        return cast(Language, chosen)
+        return chosen
     asked = sorted(
         ((_weight(parameters), -place, tag.strip()[:2].lower()) for place, item in enumerate(accept_language.split(",")[:20])
          for tag, _, parameters in [item.partition(";")]),
         reverse=True,
     )  # fmt: skip
-    return next((cast(Language, tag) for weight, _, tag in asked if tag in LANGUAGES and weight > 0), "en")
+    return next((tag for weight, _, tag in asked if tag in LANGUAGES and weight > 0), "en")
 
 
 def _weight(parameters: str) -> float:
