@@ -87,7 +87,7 @@ class Known(Struct, frozen=True):
     last: Last | None
     opened: Event | None  # the event of last.alarm_id, if it has come
     critical: Event | None  # the newest critical event
-    ack: Ack | None  # of last.alarm_id
+    ack: Ack | None  # of last.alarm_id; without one of last.critical_alarm_id
 
 
 class SessionRow(Struct, frozen=True):
@@ -194,16 +194,17 @@ class Store:
             last = session.get_one(Last, event.device)
             before = session.get(Event, last.critical_id) if last.critical_id else None
             if before is None or install_of(before.id) != install_of(event.id) or _order(before) < _order(event):
-                last.critical_id = event.id
+                last.critical_id, last.critical_alarm_id = event.id, _alarm_of(_chain(session, event), event)
                 session.flush()
         elif event.event_type == "session_started":
             later = or_(Last.session_at.is_(None), Last.session_at < event.at)
             session.execute(update(Last).where(Last.device == event.device, later).values(session_at=event.at))
         elif event.event_type == "acknowledged":
             alarm_id = _alarm_of(_chain(session, event), event)
-            command = msgspec.json.decode(event.evidence_json).get("command")
             if alarm_id:
+                command = msgspec.json.decode(event.evidence_json).get("command")
                 self._ack(session, alarm_id, event.device, "", event.at, command if isinstance(command, str) else None)
+                session.execute(update(Ack).where(Ack.alarm_id == alarm_id).values(heard_at=event.at))
 
     # --- now
 
@@ -214,10 +215,13 @@ class Store:
             select(Last, opened, critical, Ack)
             .outerjoin(opened, opened.id == Last.alarm_id)
             .outerjoin(critical, critical.id == Last.critical_id)
-            .outerjoin(Ack, Ack.alarm_id == Last.alarm_id)
+            .outerjoin(Ack, Ack.alarm_id == func.coalesce(Last.alarm_id, Last.critical_alarm_id))
         )
+        enrolled_ask = select(Wearer)
+        if devices is not None and len(devices) <= IN_MAX:
+            ask, enrolled_ask = ask.where(Last.device.in_(devices)), enrolled_ask.where(Wearer.device.in_(devices))
         with self.reads() as session:
-            enrolled = {row.device: row for row in session.scalars(select(Wearer))}
+            enrolled = {row.device: row for row in session.scalars(enrolled_ask)}
             heard: dict[str, Any] = {row[0].device: row for row in session.execute(ask)}
         wanted = enrolled.keys() | heard.keys()
         if devices is not None:
@@ -343,7 +347,7 @@ class Store:
             return self._ack(session, alarm_id, device, by, now, command_id)
 
     def _ack(self, session: Session, alarm_id: str, device: str, by: str, at: datetime, command_id: str | None) -> bool:
-        values = {"by": by, "at": at, "command_id": command_id}
+        values = {"by": by, "at": at, "command_id": command_id, "heard_at": None}
         insert = self._insert(Ack).values(alarm_id=alarm_id, device=device, **values)
         known = session.get(Ack, alarm_id)
         newest = session.scalar(select(func.max(Event.received_at)).where(Event.device == device, Event.event_type == "sos"))

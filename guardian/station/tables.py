@@ -93,6 +93,7 @@ class Last(Table):
     sw: Mapped[str | None] = mapped_column(Key)
     alarm_id: Mapped[str | None] = mapped_column(Key)  # of the state: the open alarm
     critical_id: Mapped[str | None] = mapped_column(Key)  # the newest critical event: open too if it is newer than the state
+    critical_alarm_id: Mapped[str | None] = mapped_column(Key)  # the alarm that it belongs to
     session_at: Mapped[datetime | None]  # when the newest session began
 
 
@@ -144,6 +145,7 @@ class Ack(Table):
     by: Mapped[str] = mapped_column(String(60))
     at: Mapped[datetime]
     command_id: Mapped[str | None] = mapped_column(Key)
+    heard_at: Mapped[datetime | None]  # when the device said that its wearer has been told
 
 
 OPEN = text("ended_at IS NULL")  # at most one such episode of a kind and device, whoever comes first
