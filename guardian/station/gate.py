@@ -41,6 +41,7 @@ SOCKET = "/_nicegui_ws/"
 STATIC = "/_nicegui/"  # NiceGUI's own scripts, styles and fonts: the same for everybody
 OPEN = frozenset({LOGIN, "/favicon.ico"})
 READING = frozenset({"GET", "HEAD"})
+NO_PAGE = "implicit_handshake=true&client_id=none"  # NiceGUI reads the first of each, knows no such page, and answers "load again"
 AGAIN_S = 1.0  # between two looks at whether a websocket's login still stands
 POLICY = (
     "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -129,32 +130,30 @@ class Gate:
             await self._forms(scope, receive, send)
         elif visit is None and path not in OPEN:
             here = path + (f"?{scope['query_string'].decode(errors='replace')}" if scope["query_string"] else "")
-            await go(send, f"{LOGIN}?to={quote(here, safe='')}")
+            over = "problem=over&" if self._cookie in headers.get("cookie", "") else ""  # it was logged in: nobody watches this screen now
+            await go(send, f"{LOGIN}?{over}to={quote(here, safe='')}")
         else:
             await self.app(scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Only for the page's own script, and for the login that got the page."""
         headers = _headers(scope)
-        visit = await self._visit(headers)
-        why = None
-        if not scope["path"].startswith(SOCKET):
-            why = "no such place"
-        elif not self._is_ours(headers):
-            why = f"from another site ({headers.get('origin')!r:.80})"
-        else:
-            page_id = parse_qs(scope["query_string"].decode(errors="replace")).get("client_id", [""])[-1]
-            try:
-                made_for = self._visit_of(page_id)
-            except LookupError:
-                made_for = visit  # a page of before a restart: NiceGUI itself answers it with "load again"
-            if (made_for and made_for.login) != (visit and visit.login):
-                why = "the page belongs to another login"
-        if why is not None:
-            log.warning("websocket refused: %s", why)
+        if not (scope["path"].startswith(SOCKET) and self._is_ours(headers)):
+            log.warning("websocket %.80r from another site (%.80r) refused", scope["path"], headers.get("origin"))
             await receive()
             await send({"type": "websocket.close", "code": 1008})  # before it was accepted: the browser sees 403
             return
+        visit = await self._visit(headers)
+        page_id = parse_qs(scope["query_string"].decode(errors="replace")).get("client_id", [""])[0]
+        try:
+            made_for = self._visit_of(page_id)
+        except LookupError:
+            stranger = True
+        else:
+            stranger = (made_for and made_for.login) != (visit and visit.login)
+        if stranger:  # a page of before a restart, of a login that is over, or of somebody else's: NiceGUI tells it to load again
+            log.debug("websocket for a page that is not of this login: sent to load again")
+            scope = {**scope, "query_string": f"{NO_PAGE}&{scope['query_string'].decode(errors='replace')}".encode()}
         await self.app(_bare(scope), receive if visit is None else self._watched(receive, visit), send)
 
     def _watched(self, receive: Receive, visit: Visit) -> Receive:
