@@ -87,7 +87,11 @@ class Watch(Section, frozen=True, kw_only=True):
 
 class Push(Section, frozen=True, kw_only=True):
     lease_s: Seconds
+    patience_s: Seconds
+    hung_s: Seconds
+    poll_s: Seconds
     retry_s: Seconds
+    retry_last_s: Seconds
     tries_max: Annotated[int, Meta(ge=1, le=10000)]
     severities: tuple[Severity, ...]
     repeat_s: Seconds
@@ -246,5 +250,7 @@ def _check(settings: Settings, source: str) -> None:
             raise ConfigError(f"{source}: {key}.cert_file and {key}.key_file belong together: set both or neither")
     if station.database and station.database_file:
         raise ConfigError(f"{source}: station.database and station.database_file are both set: keep one")
+    if settings.push.patience_s >= settings.push.lease_s:
+        raise ConfigError(f"{source}: push.patience_s must be below push.lease_s, or another station sends what is still being sent")
     if settings.watch.stale_s > settings.watch.lost_after_s:
         raise ConfigError(f"{source}: watch.stale_s must not exceed watch.lost_after_s")

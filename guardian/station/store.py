@@ -508,6 +508,11 @@ class Store:
             self._add_jobs(session, jobs)
         return True
 
+    def episode(self, episode_id: str) -> Episode | None:
+        """One episode."""
+        with self.reads() as session:
+            return session.get(Episode, episode_id)
+
     def open_episodes(self, kind: str | None = None) -> list[Episode]:
         """Episodes that have not ended, oldest first."""
         ask = select(Episode).where(Episode.ended_at.is_(None)).order_by(Episode.begun_at)
