@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
-from guardian.contract import CommandName, CommandPayload, Topics, parse_command
+from guardian.contract import BadPayload, CommandName, CommandPayload, Topics, parse_command
 from guardian.station.line import Line
 from guardian.station.live import Live
+from guardian.station.payloads import is_device
 from guardian.station.store import Store
 
 ANSWER_S = 3.0  # a broker that has not answered by then has not got it
@@ -60,6 +61,8 @@ class Command:
         return self._say(device, "exercise", _fresh(), value=value)
 
     def _say(self, device: str, cmd: CommandName, id_: str, alarm_id: str | None = None, value: str | None = None) -> Sent:
+        if not is_device(device):
+            raise BadPayload("no device's id")
         payload = msgspec.json.encode(CommandPayload(1, cmd, id_, alarm_id, value))
         parse_command(payload)  # as the device will: what it would ignore is not sent
         return Sent(id_, self._line.ask(Topics(self._root, device).command, payload, ANSWER_S))

@@ -91,10 +91,15 @@ def install_of(event_id: str) -> str:
     return event_id.rsplit("-", 2)[0]
 
 
+def is_device(word: str) -> bool:
+    """Whether this can be a device's id, and so a level of a topic."""
+    return _device.fullmatch(word) is not None
+
+
 def parse_topic(root: str, topic: str) -> tuple[str, Leaf]:
     """(device, leaf) of a topic. Raises BadPayload for any other shape."""
     parts = topic.split("/")
-    if len(parts) != 3 or parts[0] != root or parts[2] not in _leaves or not _device.fullmatch(parts[1]):
+    if len(parts) != 3 or parts[0] != root or parts[2] not in _leaves or not is_device(parts[1]):
         raise BadPayload(f"no topic of a device under {root}/")
     return parts[1], _leaves[parts[2]]
 

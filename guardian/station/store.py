@@ -133,12 +133,12 @@ class Store:
     def write(self, batch: Batch, jobs_for: JobsFor, now: datetime) -> Stored:
         """Store all of it in one transaction, the push jobs of new events included. Repeated events change nothing."""
         with self.writes() as session:
-            for state in batch.states.values():
-                self._write_state(session, state)
-            for word in batch.availabilities.values():
-                self._write_availability(session, word)
+            for device in sorted(batch.states):  # every station in the same order: none waits for one that waits for it
+                self._write_state(session, batch.states[device])
+            for device in sorted(batch.availabilities):
+                self._write_availability(session, batch.availabilities[device])
             if batch.traces:
-                session.execute(self._insert(Trace).on_conflict_do_nothing(), list(batch.traces.values()))
+                session.execute(self._insert(Trace).on_conflict_do_nothing(), [batch.traces[key] for key in sorted(batch.traces)])
             stored = self._write_events(session, batch.events)
             for event in stored.new:
                 self._note(session, event)
