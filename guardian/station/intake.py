@@ -50,15 +50,23 @@ class Waiting(Struct):
 
 
 class Intake:
-    """Stores what the line hears, between start() and close()."""
+    """Stores what the line hears, between start() and close(). `wake`: there are push jobs to send."""
 
-    def __init__(self, settings: Settings, store: Store, live: Live, jobs_for: JobsFor, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        live: Live,
+        jobs_for: JobsFor,
+        clock: Callable[[], datetime],
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
         self.refused = 0  # messages that are none of a device's
         self.stored = 0  # events, each once
         self.repeated = 0  # events that were stored before
         self.dropped = 0  # events that the broker sent beyond inflight_max
         self.line = Line(settings, self._hear, self._line_changed, clock)
-        self._settings, self._store, self._live, self._jobs_for, self._clock = settings, store, live, jobs_for, clock
+        self._settings, self._store, self._live, self._jobs_for, self._clock, self._wake = settings, store, live, jobs_for, clock, wake
         self._root = settings.broker.root
         self._kinds: Counter[str] = Counter()
         self._news = threading.Condition()
@@ -240,6 +248,8 @@ class Intake:
             self._failing_s = None
             self.line.share(True)
             self._live.stored("")
+        if stored.new:
+            self._wake()
         batch = waiting.batch
         self._live.touch({*batch.states, *batch.availabilities, *(one.device for one in batch.events)})
         self.stored += len(stored.new)

@@ -53,20 +53,20 @@ def jobs_for(settings: Settings, device: str, event: Event, now: datetime) -> li
     """The jobs that a new event makes: an alarm's contacts in their order, anything else to all who want its severity."""
     if event.severity == "critical":
         return chain(settings, device, event.id, "event", now)
-    jobs = []
-    called = willing(settings, device, "critical")
     if event.event_type in OVER:
-        jobs += [_job(device, event.id, "over", "info", plan, now) for plan in called]
-    elif event.event_type not in QUIET:
-        jobs += [_job(device, event.id, "event", event.severity, plan, now) for plan in willing(settings, device, event.severity)]
-    return jobs
+        return [one_job(device, event.id, "over", "info", plan.name, now) for plan in willing(settings, device, "critical")]
+    if event.event_type in QUIET:
+        return []
+    if event.event_type == "battery_low":
+        return notice(settings, device, event.id, "event", now)
+    return [one_job(device, event.id, "event", event.severity, plan.name, now) for plan in willing(settings, device, event.severity)]
 
 
 def chain(settings: Settings, device: str, event_id: str, kind: str, now: datetime) -> list[PushJob]:
     """Jobs for the contacts of an alarm: the first now, each next one when the one before had its time."""
     jobs, due = [], now
     for plan in willing(settings, device, "critical"):
-        jobs.append(_job(device, event_id, kind, "critical", plan, due))
+        jobs.append(one_job(device, event_id, kind, "critical", plan.name, due))
         due += timedelta(seconds=plan.escalate_s)
     return jobs
 
@@ -74,7 +74,7 @@ def chain(settings: Settings, device: str, event_id: str, kind: str, now: dateti
 def notice(settings: Settings, device: str, event_id: str, kind: str, now: datetime) -> list[PushJob]:
     """Jobs for what should be known but is no alarm: all who want warnings, or else the first whom an alarm calls."""
     plans = willing(settings, device, "warning") or willing(settings, device, "critical")[:1]
-    return [_job(device, event_id, kind, "warning", plan, now) for plan in plans]
+    return [one_job(device, event_id, kind, "warning", plan.name, now) for plan in plans]
 
 
 def willing(settings: Settings, device: str, severity: str) -> list[ContactPlan]:
@@ -83,8 +83,9 @@ def willing(settings: Settings, device: str, severity: str) -> list[ContactPlan]
     return [plan for plan in plans if severity in plan.severities]
 
 
-def _job(device: str, event_id: str | None, kind: str, severity: str, plan: ContactPlan, due: datetime, step: int = 0) -> PushJob:
-    return PushJob(device=device, event_id=event_id, kind=kind, severity=severity, contact=plan.name, step=step, due_at=due)
+def one_job(device: str, event_id: str, kind: str, severity: str, contact: str, due: datetime, step: int = 0) -> PushJob:
+    """One message to one contact."""
+    return PushJob(device=device, event_id=event_id, kind=kind, severity=severity, contact=contact, step=step, due_at=due)
 
 
 # --- sending
@@ -135,7 +136,7 @@ class Sender:
             self._thread.join(2 * CLOSE_S)
 
     def turn(self) -> int:
-        """One round: mark what is out, take what is due. How many messages are under way now. Raises SQLAlchemyError; nothing is lost by it."""
+        """One round: mark what is out, take what is due; how many messages are under way. Raises SQLAlchemyError, losing nothing by it."""
         self._listen(0)
         for contact, sending in list(self._under_way.items()):
             if sending.why is None:
@@ -211,7 +212,7 @@ class Sender:
         """In a thread of its own: it may take as long as the service does."""
         try:
             why = self._deliver(address, message)
-        except Exception as error:  # a plugin may raise anything, and its text may hold the address
+        except Exception as error:  # noqa: BLE001  (a plugin may raise anything, and its text may hold the address)
             why = f"{type(error).__name__} in the service's plugin"
         self._said.put((job.contact, job.id, why))
 
@@ -241,8 +242,8 @@ class Sender:
         """The repetition of an alarm's message."""
         if job.severity != "critical":
             return []
-        plan = self._settings.contact(job.contact)
-        return [_job(job.device, job.event_id, job.kind, job.severity, plan, now + timedelta(seconds=plan.repeat_s), job.step + 1)]
+        due = now + timedelta(seconds=self._settings.contact(job.contact).repeat_s)
+        return [one_job(job.device, str(job.event_id), job.kind, job.severity, job.contact, due, job.step + 1)]
 
     def _fail(self, job: PushJob, why: str) -> None:
         """Again later, longer each time; the next contact of an alarm need not wait for that."""
@@ -269,12 +270,11 @@ class Sender:
         case = Case(job, " ".join(name.split()), last=last, page=self._settings.page.address)
         if job.kind == "lost":
             return self._case_of_silence(job, case)
-        if job.kind not in ("event", "over", "not_worn"):
-            return case
-        event = self._store.event(str(job.event_id))
-        if event is None:
-            return None
-        if job.kind == "over" and not self._store.was_called(job.contact, event.id):
+        return self._case_of_event(job, case) if job.kind in ("event", "over", "not_worn") else case
+
+    def _case_of_event(self, job: PushJob, case: Case) -> Case | None:
+        event, last = self._store.event(str(job.event_id)), case.last
+        if event is None or (job.kind == "over" and not self._store.was_called(job.contact, event.id)):
             return None
         if job.severity != "critical":
             alarm_id = self._store.alarm_of(event.id) if job.kind == "over" else None
