@@ -61,7 +61,10 @@ def compose(case: Case, language: Language, now: datetime) -> Message:
     title = what if job.kind in ("blind", "seeing") else say(key, language, name=case.name, what=what, count=job.step + 1)
     if case.page:
         lines.append(say("push.page", language, address=case.page))
-    if case.alarm_id:
+    told = case.event.id if case.event is not None and job.kind == "event" else None
+    if case.alarm_id and told not in (None, case.alarm_id):
+        lines.append(say("push.id_of", language, id=case.alarm_id, event=told))
+    elif case.alarm_id:
         lines.append(say("push.id", language, id=case.alarm_id))
     return Message(title, "\n".join(lines), _severity(job.severity))
 

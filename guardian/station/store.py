@@ -677,14 +677,14 @@ def _order(event: Event) -> tuple[int, int]:
 
 
 def _chain(session: Session, event: Event) -> list[Event]:
-    """The alarm events of this device and install, in order, from around this one."""
+    """The alarm events of this device and install, in order, from around this one: the newest, should there be very many."""
     ask = (
         select(Event)
         .where(Event.device == event.device, Event.event_type.in_(CHAIN), Event.boot >= event.boot - 1)
-        .order_by(Event.boot, Event.seq)
+        .order_by(Event.boot.desc(), Event.seq.desc())
         .limit(CHAIN_MAX)
     )
-    return [one for one in session.scalars(ask) if install_of(one.id) == install_of(event.id)]
+    return [one for one in reversed(session.scalars(ask).all()) if install_of(one.id) == install_of(event.id)]
 
 
 def _alarm_of(chain: Iterable[Event], event: Event) -> str | None:

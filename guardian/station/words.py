@@ -368,6 +368,7 @@ WORDS: dict[str, dict[Language, str]] = {
     },
     "push.page": {"en": "Page: {address}", "de": "Seite: {address}"},
     "push.id": {"en": "Alarm {id}", "de": "Alarm {id}"},
+    "push.id_of": {"en": "Alarm {id}, message {event}", "de": "Alarm {id}, Meldung {event}"},
     # --- how long ago, how long
     "time.now": {"en": "just now", "de": "gerade eben"},
     "time.ago": {"en": "{duration} ago", "de": "vor {duration}"},
