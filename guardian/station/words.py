@@ -17,25 +17,29 @@ WORDS: dict[str, dict[Language, str]] = {
     "page.skip": {"en": "Skip to the content", "de": "Zum Inhalt springen"},
     "page.overview": {"en": "Everyone", "de": "Alle"},
     "page.history": {"en": "History", "de": "Verlauf"},
+    "page.account": {"en": "Account", "de": "Konto"},
     "page.navigation": {"en": "Main navigation", "de": "Hauptnavigation"},
     "page.language": {"en": "Language", "de": "Sprache"},
-    "page.logout": {"en": "Sign out", "de": "Abmelden"},
     "page.back": {"en": "Back to everyone", "de": "Zurück zu allen"},
     "page.not_found": {"en": "There is no such page.", "de": "Diese Seite gibt es nicht."},
     "page.no_access": {
         "en": "There is no such person here, or you may not see them.",
         "de": "Diese Person gibt es hier nicht, oder Sie dürfen sie nicht sehen.",
     },
-    "page.loading": {"en": "Connecting to the station …", "de": "Verbindung zur Station wird aufgebaut …"},
     "page.noscript": {
         "en": "This page needs JavaScript: without it, it cannot warn you.",
         "de": "Diese Seite braucht JavaScript: Ohne kann sie Sie nicht warnen.",
+    },
+    "page.trouble": {
+        "en": "This page could not be made; the station's log says why.",
+        "de": "Diese Seite ließ sich nicht aufbauen; warum, steht im Protokoll der Station.",
     },
     "page.not_medical": {
         "en": "Not a medical device. It does not replace a person beside the walker.",
         "de": "Kein Medizinprodukt. Es ersetzt keinen Menschen an der Seite.",
     },
     # --- the page is blind: loud, full width
+    "blind.title": {"en": "BLIND", "de": "BLIND"},
     "blind.page": {
         "en": "THIS PAGE IS BLIND. It has lost the station {ago}; what you see below is old. It keeps trying.",
         "de": "DIESE SEITE IST BLIND. Sie hat die Station verloren ({ago}); was unten steht, ist alt. Sie versucht es weiter.",
@@ -50,10 +54,6 @@ WORDS: dict[str, dict[Language, str]] = {
     },
     # --- sound
     "sound.enable": {"en": "Tap here to switch on the alarm sound", "de": "Hier tippen, um den Alarmton einzuschalten"},
-    "sound.enable_why": {
-        "en": "Browsers keep pages silent until they are touched.",
-        "de": "Browser halten Seiten stumm, bis man sie berührt.",
-    },
     "sound.on": {"en": "Alarm sound is on", "de": "Alarmton ist an"},
     "sound.only_open": {
         "en": "This page sounds only while it is open. For your pocket, set up push messages.",
@@ -66,15 +66,34 @@ WORDS: dict[str, dict[Language, str]] = {
     "login.submit": {"en": "Sign in", "de": "Anmelden"},
     "login.refused": {"en": "Name or password is wrong.", "de": "Name oder Passwort ist falsch."},
     "login.wait": {
-        "en": "Too many attempts. Wait a few minutes, then try again.",
-        "de": "Zu viele Versuche. Warten Sie ein paar Minuten, dann noch einmal.",
-    },
-    "login.expired": {"en": "This form was too old. Please try again.", "de": "Dieses Formular war zu alt. Bitte noch einmal."},
-    "login.database": {
-        "en": "The station cannot read its database; nobody can sign in now.",
-        "de": "Die Station kann ihre Datenbank nicht lesen; im Moment kann sich niemand anmelden.",
+        "en": "Too many attempts. Wait {wait}, then try again.",
+        "de": "Zu viele Versuche. Warten Sie {wait}, dann noch einmal.",
     },
     "login.lead": {"en": "Somebody is walking. Somebody is watching.", "de": "Jemand geht. Jemand gibt acht."},
+    # --- one's own account
+    "account.title": {"en": "Account of {name}", "de": "Konto von {name}"},
+    "account.admin": {"en": "You see everyone.", "de": "Sie sehen alle."},
+    "account.carer": {"en": "You see: {names}.", "de": "Sie sehen: {names}."},
+    "account.password": {"en": "Change the password", "de": "Passwort ändern"},
+    "account.old": {"en": "Password until now", "de": "Bisheriges Passwort"},
+    "account.new": {"en": "New password", "de": "Neues Passwort"},
+    "account.done": {
+        "en": "The new password is set. Everywhere else you are signed out.",
+        "de": "Das neue Passwort gilt. Überall sonst sind Sie abgemeldet.",
+    },
+    "account.wrong": {"en": "The password until now is wrong.", "de": "Das bisherige Passwort ist falsch."},
+    "account.short": {
+        "en": "The new password is too short: at least 10 characters.",
+        "de": "Das neue Passwort ist zu kurz: mindestens 10 Zeichen.",
+    },
+    "account.long": {"en": "The new password is too long.", "de": "Das neue Passwort ist zu lang."},
+    "account.name": {"en": "The new password must not contain your name.", "de": "Das neue Passwort darf Ihren Namen nicht enthalten."},
+    "account.simple": {
+        "en": "The new password repeats too few characters.",
+        "de": "Das neue Passwort besteht aus zu wenigen verschiedenen Zeichen.",
+    },
+    "account.logout": {"en": "Sign out", "de": "Abmelden"},
+    "account.everywhere": {"en": "Sign out on all devices", "de": "Auf allen Geräten abmelden"},
     # --- the summary line
     "summary.help.one": {"en": "{name} needs help.", "de": "{name} braucht Hilfe."},
     "summary.help.many": {"en": "{count} people need help.", "de": "{count} Menschen brauchen Hilfe."},
@@ -124,11 +143,9 @@ WORDS: dict[str, dict[Language, str]] = {
     "status.unknown": {"en": "Unknown", "de": "Unbekannt"},
     # --- what is beside it
     "note.no_session_today": {"en": "No session today", "de": "Heute nicht geübt"},
-    "note.session": {"en": "In a session", "de": "Beim Üben"},
     "note.faults": {"en": "Device has a fault", "de": "Gerät hat einen Fehler"},
     "note.down_posture": {"en": "Not upright", "de": "Nicht aufrecht"},
     "note.posture_unknown": {"en": "Posture unknown", "de": "Haltung unbekannt"},
-    "note.clock": {"en": "time not known", "de": "Zeit unbekannt"},
     "contact.live": {"en": "In contact", "de": "In Kontakt"},
     "contact.stale": {"en": "Last word {ago}", "de": "Zuletzt gehört {ago}"},
     "contact.lost": {"en": "Lost: last word {ago}", "de": "Verloren: zuletzt gehört {ago}"},
@@ -143,13 +160,19 @@ WORDS: dict[str, dict[Language, str]] = {
     "obstacle.STOP": {"en": "Obstacle right behind", "de": "Hindernis direkt dahinter"},
     "obstacle.UNKNOWN": {"en": "Unknown what is behind", "de": "Unbekannt, was dahinter ist"},
     # --- an open alarm
-    "alarm.title": {"en": "Alarm", "de": "Alarm"},
     "alarm.region": {"en": "Open alarms", "de": "Offene Alarme"},
     "alarm.acknowledge": {"en": "Acknowledge", "de": "Ich kümmere mich"},
     "alarm.acknowledge_for": {"en": "Acknowledge the alarm of {name}", "de": "Ich kümmere mich um {name}"},
     "alarm.acknowledge_why": {"en": "{name} hears: help is coming", "de": "{name} hört: Hilfe kommt"},
     "alarm.open": {"en": "Open {name}", "de": "{name} öffnen"},
     "alarm.acknowledged_by": {"en": "{who} is on it", "de": "{who} kümmert sich"},
+    "alarm.somebody": {"en": "Somebody", "de": "Jemand"},
+    "alarm.seen": {"en": "I am looking", "de": "Ich sehe nach"},
+    "alarm.seen_for": {"en": "I am looking after {name}: silence this page", "de": "Ich sehe nach {name}: diese Seite stumm"},
+    "alarm.seen_why": {
+        "en": "silences this page; nothing can be sent to the device",
+        "de": "macht diese Seite stumm; zum Gerät geht nichts",
+    },
     "alarm.ack_sent": {"en": "Sent. Waiting for the device to confirm …", "de": "Gesendet. Das Gerät muss noch bestätigen …"},
     "alarm.ack_heard": {"en": "{name} has heard that help is coming.", "de": "{name} hat gehört, dass Hilfe kommt."},
     "alarm.ack_unheard": {
@@ -181,14 +204,14 @@ WORDS: dict[str, dict[Language, str]] = {
     "command.exercise": {"en": "Exercise", "de": "Übung"},
     "command.sent": {"en": "Sent to the device.", "de": "An das Gerät gesendet."},
     "command.failed": {
-        "en": "Not sent: the station has no connection to the broker. Try again, or go and look.",
-        "de": "Nicht gesendet: Die Station hat keine Verbindung zum Broker. Noch einmal versuchen, oder hingehen.",
+        "en": "It has not reached the device. Try again, or go and look.",
+        "de": "Es hat das Gerät nicht erreicht. Noch einmal versuchen, oder hingehen.",
     },
     "command.gone": {"en": "That alarm is no longer open.", "de": "Dieser Alarm ist nicht mehr offen."},
     "command.refused": {"en": "You may not do this.", "de": "Das dürfen Sie nicht."},
-    "command.kept_not_stored": {
-        "en": "Not kept: the station cannot write its database.",
-        "de": "Nicht gespeichert: Die Station kann nicht in ihre Datenbank schreiben.",
+    "command.not_kept": {
+        "en": "Not kept: the station cannot write its database. Others may still be called.",
+        "de": "Nicht gespeichert: Die Station kann nicht in ihre Datenbank schreiben. Andere werden vielleicht noch gerufen.",
     },
     # --- after the alarm
     "feedback.ask": {"en": "The alarm is over. What was it?", "de": "Der Alarm ist vorbei. Was war es?"},
@@ -200,8 +223,9 @@ WORDS: dict[str, dict[Language, str]] = {
     "feedback.was": {"en": "It was: {what} ({who})", "de": "Es war: {what} ({who})"},
     # --- one wearer
     "wearer.now": {"en": "Now", "de": "Jetzt"},
+    "wearer.old": {"en": "As it was {ago}", "de": "So war es {ago}"},
     "wearer.distance": {"en": "Space behind, last 5 minutes", "de": "Platz dahinter, letzte 5 Minuten"},
-    "wearer.distance_none": {"en": "No distances in the last 5 minutes.", "de": "Keine Abstände in den letzten 5 Minuten."},
+    "wearer.distance_none": {"en": "Nothing was measured in the last 5 minutes.", "de": "In den letzten 5 Minuten wurde nichts gemessen."},
     "wearer.distance_sum": {
         "en": "Space behind over the last 5 minutes: nearest {nearest}, now {now}.",
         "de": "Platz dahinter in den letzten 5 Minuten: am nächsten {nearest}, jetzt {now}.",
@@ -236,6 +260,7 @@ WORDS: dict[str, dict[Language, str]] = {
     "history.events": {"en": "Messages", "de": "Meldungen"},
     "history.sessions": {"en": "Sessions", "de": "Übungen"},
     "history.none": {"en": "Nothing was found.", "de": "Nichts gefunden."},
+    "history.details": {"en": "Details", "de": "Einzelheiten"},
     "history.first": {"en": "The newest {count} are shown.", "de": "Die neuesten {count} werden gezeigt."},
     "history.no_sessions": {"en": "No sessions in this time.", "de": "Keine Übungen in dieser Zeit."},
     "session.title": {"en": "Session of {name}, {when}", "de": "Übung von {name}, {when}"},
@@ -254,6 +279,8 @@ WORDS: dict[str, dict[Language, str]] = {
     "plot.cadence": {"en": "Steps a minute", "de": "Schritte pro Minute"},
     "plot.steps": {"en": "Steps", "de": "Schritte"},
     "plot.unknown": {"en": "unknown", "de": "unbekannt"},
+    "plot.far": {"en": "nothing in range", "de": "nichts in Reichweite"},
+    "plot.near": {"en": "within arm's reach", "de": "in Griffweite"},
     "unit.metres": {"en": "{value} m", "de": "{value} m"},
     "unit.none": {"en": "unknown", "de": "unbekannt"},
     # --- severities
@@ -377,6 +404,7 @@ WORDS: dict[str, dict[Language, str]] = {
     "time.hours": {"en": "{hours} h {minutes} min", "de": "{hours} h {minutes} min"},
     "time.day": {"en": "1 day", "de": "1 Tag"},
     "time.days": {"en": "{count} days", "de": "{count} Tagen"},
+    "time.unknown": {"en": "nobody knows when", "de": "niemand weiß, wann"},
     "time.at": {"en": "%d %b, %H:%M", "de": "%d.%m., %H:%M"},  # strftime; numbers alone where a month's name would need a language
 }
 
