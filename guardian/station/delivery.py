@@ -17,6 +17,7 @@ from guardian.station.message import Message
 _apprise = logging.getLogger("apprise")
 _apprise.propagate = False  # it names hosts and targets; its own result object still holds what went wrong
 _apprise.addHandler(logging.NullHandler())
+_apprise.setLevel(logging.WARNING)  # below that it names whole addresses
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it names paths, and a path may hold a token
 
 # service_timeout 0: above it, Apprise sends in a pool of a few threads that all services share, and some dead ones would hold the others.

@@ -144,8 +144,11 @@ class Sender:
             if sending.why is not None:
                 self._settle(sending)
                 del self._under_way[contact]
-        if not self._ending.is_set():
-            for job in self._store.lease_jobs(self._station, self._clock(), self._push.lease_s, self._under_way.keys()):
+        while not self._ending.is_set():
+            jobs = self._store.lease_jobs(self._station, self._clock(), self._push.lease_s, self._under_way.keys())
+            if not jobs:
+                break
+            for job in jobs:  # each is under way then, or dropped, or due later
                 self._send(job)
         return len(self._under_way)
 
@@ -191,7 +194,6 @@ class Sender:
             case = self._case(job)
             if case is None:
                 self._store.drop_job(job.id)
-                self.wake()
                 return
             message = compose(case, plan.language, self._clock())
         except SQLAlchemyError:
