@@ -230,14 +230,7 @@ def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def _check(settings: Settings, source: str) -> None:
     """What no single key's bound can say."""
-    lists = {f"wearers.{device}.contacts": row.contacts or () for device, row in settings.wearers.items()}
-    for key, names in {**lists, "push.contacts": settings.push.contacts}.items():
-        for name in names:
-            if name not in settings.contacts:
-                raise ConfigError(f"{source}: {key} names {name!r}, but there is no [contacts.{name}]")
-    for name, contact in settings.contacts.items():
-        if bool(contact.url) == bool(contact.url_file):
-            raise ConfigError(f"{source}: contacts.{name} needs either url or url_file")
+    _check_people(settings, source)
     broker, page, station = settings.broker, settings.page, settings.station
     if broker.share_group and broker.protocol != 5:
         raise ConfigError(f"{source}: broker.share_group needs protocol = 5: MQTT 3.1.1 has no shared subscriptions")
@@ -254,3 +247,14 @@ def _check(settings: Settings, source: str) -> None:
         raise ConfigError(f"{source}: push.patience_s must be below push.lease_s, or another station sends what is still being sent")
     if settings.watch.stale_s > settings.watch.lost_after_s:
         raise ConfigError(f"{source}: watch.stale_s must not exceed watch.lost_after_s")
+
+
+def _check_people(settings: Settings, source: str) -> None:
+    lists = {f"wearers.{device}.contacts": row.contacts or () for device, row in settings.wearers.items()}
+    for key, names in {**lists, "push.contacts": settings.push.contacts}.items():
+        for name in names:
+            if name not in settings.contacts:
+                raise ConfigError(f"{source}: {key} names {name!r}, but there is no [contacts.{name}]")
+    for name, contact in settings.contacts.items():
+        if bool(contact.url) == bool(contact.url_file):
+            raise ConfigError(f"{source}: contacts.{name} needs either url or url_file")
