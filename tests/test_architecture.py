@@ -42,17 +42,20 @@ MAY_IMPORT = {
         "outputs",
         "sim",
         "app",
+        "station",  # by the files station_*.py alone: see below
         "__init__",
     },
     "__main__": {"commands", "config", "__init__"},
 }
+# the [station] extra and what it brings: the device installs none of them
+STATION = ("nicegui", "sqlalchemy", "apprise", "argon2", "segno", "cryptography", "uvicorn", "fastapi")
 PLACES = {
     "smbus2": {"hardware"},
     "lgpio": {"hardware"},
     "paho": {"outputs", "station"},
     "mcap": {"recording"},
     "sqlite3": {"outputs", "commands"},
-    **dict.fromkeys(("nicegui", "sqlalchemy", "apprise", "argon2", "segno"), {"station"}),  # the device installs none of them
+    **{name: {"station"} for name in STATION},
 }
 BANNED_IN_MIND = {"time", "random", "os", "threading", "socket", "datetime", "pathlib", "io", "sqlite3", "logging", "subprocess", "secrets"}
 MATH_ALLOWED = {"sqrt", "pi", "tau", "e"}
@@ -85,6 +88,13 @@ def test_rooms_open_on_the_hall_never_on_each_other(path: Path) -> None:
             continue
         there = parts[1]
         assert there == here or there in MAY_IMPORT[here], f"{path}:{line}: {here} may not import {there}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_device_never_loads_the_station(path: Path) -> None:
+    """It installs none of its packages: only the actions of `guardian station` import it, and station.py imports those when asked."""
+    if room(path) != "station" and not path.name.startswith("station_"):
+        assert not any(name.startswith(("guardian.station", "guardian.commands.station")) for name, _ in imports(path)), path
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -134,6 +134,17 @@ class Accounts:
         with Session(self._engine) as session:
             return session.scalar(select(tables.User.name).limit(1)) is None
 
+    def person(self, name: str) -> Person:
+        """One of them. Raises AccountError."""
+        with Session(self._engine) as session:
+            return _person(self._known(session, name))
+
+    def check_new(self, name: str, role: Role, wearers: Iterable[str]) -> None:
+        """Whether such a user could be added, before anybody thinks of a password. Raises AccountError."""
+        _devices(role, wearers)
+        if _name(name) in {person.name for person in self.people()}:
+            raise AccountError(_taken(_name(name)))
+
     def add(self, name: str, password: str, role: Role, wearers: Iterable[str] = (), language: str | None = None) -> Person:
         """A new user. Raises AccountError."""
         name, devices = _name(name), _devices(role, wearers)
@@ -152,7 +163,7 @@ class Accounts:
                 session.flush()
                 person = _person(row)
         except IntegrityError as error:
-            raise AccountError(f"there is a user {name!r} already: see guardian station user list") from error
+            raise AccountError(_taken(name)) from error
         log.info("user %s added: %s", name, _rights(person))
         return person
 
@@ -360,6 +371,10 @@ def _name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise AccountError(f"user name {name!r:.80}: use letters, digits and . _ @ + -, beginning with a letter or digit, at most 60")
     return name
+
+
+def _taken(name: str) -> str:
+    return f"there is a user {name!r} already: guardian station user passwd, change or remove"
 
 
 def _devices(role: Role, wearers: Iterable[str]) -> list[str]:
