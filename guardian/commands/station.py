@@ -4,6 +4,7 @@ Each action is in a file guardian/commands/station_*.py, imported when it is ask
 """
 
 import importlib
+import os
 import sys
 from argparse import Namespace
 
@@ -21,6 +22,7 @@ EXTRA = ("nicegui", "sqlalchemy", "apprise", "argon2", "segno", "cryptography", 
 
 def main(args: Namespace) -> int:
     """One action; the names of its words are those of guardian/__main__.py."""
+    os.umask(0o077)  # history is health data, whoever runs this
     try:
         action = importlib.import_module(f"guardian.commands.{ACTIONS[args.action]}")
         return int(action.main(args))

@@ -1,5 +1,6 @@
 """guardian station enroll, retire: a device's key to the broker, and its end."""
 
+import os
 import socket
 import sys
 from argparse import Namespace
@@ -55,6 +56,10 @@ def _host(settings: Settings) -> str:
 def _remember(settings: Settings, device: str, person: str) -> None:
     """The wearer, in the station's table; without it they are shown under the device's id, so a failure here undoes nothing."""
     try:
+        if os.geteuid() == 0:  # which the broker's files needed; what root writes into the database's folder, the service could not read
+            owner = Path(settings.station.state_dir).stat()
+            os.setegid(owner.st_gid)
+            os.seteuid(owner.st_uid)
         store = Store.opened(settings)
     except Exception as error:  # noqa: BLE001  (a database has many ways to refuse)
         print(f"guardian: {device} is not in the station's table ({type(error).__name__}): run it as the station's user", file=sys.stderr)

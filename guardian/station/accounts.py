@@ -75,9 +75,9 @@ class WeakPassword(AccountError):
 
 
 class Refused(Exception):
-    """No login: "refused", name or password is wrong; or "wait", too many attempts, `wait_s` until the next."""
+    """No login: "wrong" name or password; or "wait", too many attempts, `wait_s` until the next."""
 
-    def __init__(self, why: Literal["refused", "wait"], wait_s: int = 0) -> None:
+    def __init__(self, why: Literal["wrong", "wait"], wait_s: int = 0) -> None:
         self.why = why
         self.wait_s = wait_s
         super().__init__(why)
@@ -214,14 +214,14 @@ class Accounts:
         right = self._verify(kept, password)
         if not (right and known):
             log.warning("login of %s from %s: refused", key if known else "an unknown user", place)
-            raise Refused("refused")
+            raise Refused("wrong")
         fresh = self._hash(password) if self._hasher.check_needs_rehash(kept) else kept
         token, now = secrets.token_urlsafe(32), self._clock()
         login = tables.Login(token_hash=digest(token), user=name, created=now, last_seen=now, csrf=secrets.token_urlsafe(32))
         with Session(self._writing) as session, session.begin():
             row = session.get(tables.User, name)
             if row is None or row.password_hash != kept:  # removed or changed within this tenth of a second
-                raise Refused("refused")
+                raise Refused("wrong")
             row.password_hash = fresh
             session.execute(delete(tables.Attempt).where(tables.Attempt.name == attempt[0], tables.Attempt.address == attempt[1]))
             session.execute(delete(tables.Login).where(_over(now)))
@@ -270,7 +270,7 @@ class Accounts:
         attempt = self._attempt(name, place)
         if not self._verify(kept, old):
             log.warning("password change of %s from %s: refused", name, place)
-            raise Refused("refused")
+            raise Refused("wrong")
         check_password(name, new)
         fresh = self._hash(new)
         with Session(self._writing) as session, session.begin():

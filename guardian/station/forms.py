@@ -1,8 +1,8 @@
 """The forms that a browser posts: in, out, another password. Whatever else a page does goes over its websocket.
 
-    POST /login     name, password, to            303 to `to`, with the cookie; or to /login?problem=refused|wait&wait=SECONDS&to=…
+    POST /login     name, password, to            303 to `to`, with the cookie; or to /login?problem=wrong|wait&wait=SECONDS&to=…
     POST /logout    csrf, everywhere (optional)   303 to /login
-    POST /password  csrf, old, new                303 to /account?done=password, or ?problem=refused|wait|short|long|name|simple
+    POST /password  csrf, old, new                303 to /account?done=password, or ?problem=wrong|wait|short|long|name|simple
 
 `csrf` is request.state.visit.csrf of the page with the form. The gate has looked at the origin already.
 """

@@ -1,5 +1,8 @@
 """The page's server: uvicorn, the gate, and NiceGUI's pages inside it."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -10,18 +13,32 @@ from guardian.station.accounts import Accounts, Visit
 from guardian.station.forms import Forms
 from guardian.station.gate import Gate, server_options
 from guardian.station.settings import Page
+from guardian.station.watchdog import feed
 
 RECONNECT_S = 15.0  # a phone that changes from Wi-Fi to its own network keeps its page
 
 
-def server(page: Page, accounts: Accounts, **ui_options: Any) -> uvicorn.Server:
-    """Ready to run; the pages are those that were declared with ui.page. `ui_options`: of ui.run_with. Raises ConfigError (gate)."""
+def server(page: Page, accounts: Accounts, works: Mapping[str, Callable[[], bool]] | None = None, **ui_options: Any) -> uvicorn.Server:
+    """Ready to run; the pages are those that were declared with ui.page. Raises ConfigError (gate.server_options).
+
+    `works`: the station's other parts, for systemd's watchdog (watchdog.feed); `ui_options`: of ui.run_with.
+    """
     options = server_options(page)
-    outer = FastAPI(openapi_url=None)
+
+    @asynccontextmanager
+    async def fed(_: FastAPI) -> AsyncIterator[None]:
+        feeding = asyncio.create_task(feed(made, works or {}))
+        yield
+        feeding.cancel()
+        with suppress(asyncio.CancelledError):
+            await feeding
+
+    outer = FastAPI(openapi_url=None, lifespan=fed)
     core.app.config.socket_io_js_transports = ["websocket"]
     ui.run_with(outer, **{"reconnect_timeout": RECONNECT_S, "show_welcome_message": False, **ui_options})
     gate = Gate(outer, Forms(accounts, page), accounts, page, _visit_of)
-    return uvicorn.Server(uvicorn.Config(gate, log_config=None, log_level="warning", **options))
+    made = uvicorn.Server(uvicorn.Config(gate, log_config=None, log_level="warning", **options))
+    return made
 
 
 def _visit_of(page_id: str) -> Visit | None:
