@@ -28,7 +28,7 @@ the usual way:
 Every command has examples of its own: guardian COMMAND --help
 """
 
-COMMANDS = ("run", "sim", "demo", "replay", "check", "calibrate", "sounds", "erase")
+COMMANDS = ("run", "sim", "demo", "replay", "check", "calibrate", "sounds", "erase", "retire")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -155,6 +155,14 @@ def parser() -> argparse.ArgumentParser:
         "guardian erase --yes                     without asking, an open alarm included",
     )
     erase.add_argument("--yes", action="store_true", help="do not ask")
+
+    retire = add(
+        "retire",
+        "take this device's entities, state and availability off the broker: Home Assistant and the station forget it",
+        "guardian retire                          the service stopped; guardian run announces it anew",
+        "guardian retire --set device.id=sim-guardian-01    what guardian sim --broker left there",
+    )
+    retire.add_argument("--yes", action="store_true", help="even while an alarm is open")
     return top
 
 

@@ -36,7 +36,7 @@ from guardian.monitor import Monitor
 from guardian.outputs.buzzer import Buzzer
 from guardian.outputs.guard import Guarded
 from guardian.outputs.journal import Journal
-from guardian.outputs.link import Link, PahoLink
+from guardian.outputs.link import Link, PahoLink, Word
 from guardian.outputs.mqtt import Mqtt
 from guardian.outputs.outbox import Outbox
 from guardian.outputs.output import Output
@@ -443,17 +443,23 @@ def broker_answer(config: Config, limit_s: float = 8.0) -> str:
     """Connect to the broker as the device does, TLS, user and subscriptions included. Raises ConfigError or OSError, saying why."""
     link = PahoLink(config)
     try:
-        left_s = limit_s
-        while left_s > 0:
-            left_s -= max(0.01, link.wait(left_s))
-            for word in link.poll():
-                if word[0] == "up":
-                    return f"MQTT {'5' if config.mqtt.protocol == 5 else '3.1.1'}{', TLS' if config.mqtt.tls else ''}"
-                if word[0] == "down":
-                    raise OSError(word[1])
-        raise OSError("no answer")
+        word_of(link, "up", limit_s)
+        return f"MQTT {'5' if config.mqtt.protocol == 5 else '3.1.1'}{', TLS' if config.mqtt.tls else ''}"
     finally:
         link.close(farewell=True)
+
+
+def word_of(link: Link, kind: str, limit_s: float) -> Word:
+    """Wait for the link's next word of that kind; others are passed over. Raises OSError: the link is down, or nothing came."""
+    left_s = limit_s
+    while left_s > 0:
+        left_s -= max(0.01, link.wait(left_s))
+        for word in link.poll():
+            if word[0] == kind:
+                return word
+            if word[0] == "down":
+                raise OSError(word[1])
+    raise OSError("no answer")
 
 
 def simulated_utc(clock: Clock, start: datetime | None = None) -> Callable[[], datetime]:

@@ -256,7 +256,7 @@ class Sound(Section, frozen=True, kw_only=True):
 
 
 class Exercise(Section, frozen=True, kw_only=True):
-    label: str
+    label: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^\S(.*\S)?\Z")]  # what people choose by, in Home Assistant too
     obstacle: Literal["ttc", "near", "backward"]
     caution_ttc_s: Seconds
     stop_ttc_s: Seconds
@@ -271,6 +271,8 @@ class Mqtt(Section, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=1, le=65535)]
     protocol: Literal[5, 311]
     root: Name
+    discovery: bool
+    discovery_prefix: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*\Z")]
     keepalive_s: Annotated[int, Meta(ge=5, le=120)]
     state_s: Seconds
     state_obstacle_s: Seconds
@@ -399,6 +401,9 @@ def _check(config: Config, source: str) -> None:
     for name, exercise in config.exercises.items():
         if exercise.stop_ttc_s >= exercise.caution_ttc_s:
             raise ConfigError(f"{source}: exercises.{name}: stop_ttc_s must be below caution_ttc_s, or caution is never heard")
+    labels = [exercise.label for exercise in config.exercises.values()]
+    if len(set(labels)) != len(labels):
+        raise ConfigError(f"{source}: two rows of [exercises] share a label, and nobody could choose between them: {', '.join(labels)}")
     if config.estimate.upright_deg >= config.estimate.down_deg:
         raise ConfigError(f"{source}: estimate.upright_deg must be below down_deg")
     if config.supply.empty_v >= config.supply.full_v:

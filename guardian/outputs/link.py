@@ -28,6 +28,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from guardian import config
 from guardian.config import ConfigError
 from guardian.contract import MAX_COMMAND_BYTES, Topics
+from guardian.outputs.discovery import birth_topic
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +72,11 @@ JOIN_S = 0.3  # connected, it ends at once; else it sleeps or looks up a name, a
 class PahoLink:
     """paho-mqtt 2.x, MQTT 5 or 3.1.1. Connects at once, in paho's thread, and again whenever the connection is lost (after 1 to 30 s).
 
-    Raises ConfigError naming key and file where a certificate, key or password file cannot be used.
+    `will`: the broker says "offline" when the connection breaks. Raises ConfigError naming key and file where a certificate, key or
+    password file cannot be used.
     """
 
-    def __init__(self, config_: config.Config) -> None:
+    def __init__(self, config_: config.Config, will: bool = True) -> None:
         mqtt, self._topics = config_.mqtt, Topics(config_.mqtt.root, config_.device.id)
         self.dropped = 0
         self._v5 = mqtt.protocol == 5
@@ -85,7 +87,8 @@ class PahoLink:
         self._closed = False
         self._revive_s = 0.0
         self._where = f"{mqtt.host}:{mqtt.port}"
-        self._client = self._made(config_)
+        self._birth = birth_topic(mqtt) if mqtt.discovery else None
+        self._client = self._made(config_, will)
         try:
             if not mqtt.host.encode("idna"):  # in paho's thread the error would end the thread
                 raise ConfigError("mqtt.host is empty: set the broker's name or address")
@@ -140,7 +143,7 @@ class PahoLink:
         stopping.start()
         stopping.join(JOIN_S)
 
-    def _made(self, config_: config.Config) -> Client:
+    def _made(self, config_: config.Config, will: bool) -> Client:
         mqtt = config_.mqtt
         client = Client(
             CallbackAPIVersion.VERSION2,
@@ -151,7 +154,8 @@ class PahoLink:
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.reconnect_delay_set(1, 30)
         client.max_inflight_messages_set(0)  # mqtt.py bounds what is in flight; paho shall hold nothing back
-        client.will_set(self._topics.availability, b"offline", qos=1, retain=True)
+        if will:
+            client.will_set(self._topics.availability, b"offline", qos=1, retain=True)
         if mqtt.username:
             client.username_pw_set(mqtt.username, _password(mqtt.password_file))
         elif mqtt.password_file:
@@ -182,14 +186,16 @@ class PahoLink:
         if self._refused:
             self._say(("down", f"{self._where} refuses the connection: {reason}"))
             return
-        topics = (self._topics.command, self._topics.receipt)
+        topics = [self._topics.command, self._topics.receipt]
+        if self._birth:
+            topics.append(self._birth)
         if self._v5:  # 2: no retained messages on subscribing
             client.subscribe([(topic, SubscribeOptions(qos=1, retainHandling=2)) for topic in topics])
         else:
             client.subscribe([(topic, 1) for topic in topics])
 
     def _on_subscribe(self, client: Client, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Properties | None) -> None:
-        if any(reason.is_failure for reason in reasons):
+        if any(reason.is_failure for reason in reasons[:2]):  # the third is Home Assistant's birth: without it the device only speaks first
             log.error("the broker grants no commands or receipts (%s): check the ACL for %s", reasons, self._topics.command)
         self._up = True
         self._say(("up",))

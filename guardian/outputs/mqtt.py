@@ -3,7 +3,8 @@
 Theory of operation. Each tick: hear what the link says, send the state if it is due, send events while there is room in flight. All
 waiting is done by comparing times. The state goes at QoS 1, one at a time, the newest last: its acknowledgement is also how the device
 knows that the broker still hears it, long before TCP would give up a lost Wi-Fi. "No word for 1.5 × keepalive" is the fault link_down,
-at the moment at which the broker publishes the last will.
+at the moment at which the broker publishes the last will. Home Assistant's discovery messages go one at a time beside all that,
+after each connection and whenever Home Assistant says that it has started; no alarm waits for them.
 
 Everything that comes from outside may be anything: it is parsed by the contract, and what is bad, stale, retained or repeated is counted
 and logged (the 1st, 2nd, 4th ... time, so that a flood fills no disk).
@@ -14,6 +15,7 @@ FALLEN the alarm_id stays.
 """
 
 import logging
+from collections import deque
 
 import msgspec
 
@@ -21,6 +23,7 @@ from guardian import contract
 from guardian.config import Config, ns
 from guardian.contract import BadPayload, Topics
 from guardian.frame import Command, Fault, Frame
+from guardian.outputs import discovery
 from guardian.outputs.link import Link, Word
 from guardian.outputs.outbox import Outbox
 from guardian.verdict import Obstacle, State, Verdict
@@ -29,6 +32,8 @@ log = logging.getLogger(__name__)
 
 COMMANDS_MAX = 32  # waiting for the next frame
 IDS_MAX = 1000  # command ids remembered
+REFUSED = 0x80
+NO_EXERCISE_CHANGE = (State.IMMINENT, State.DOWN, State.FALLEN)  # as the monitor has it
 LOOK_NS = 100_000_000
 CLOCK_NS = 400_000_000  # a clock that is not set is heard within half a second of its definition, whenever that is
 
@@ -48,6 +53,8 @@ class Mqtt:
         self._boot = outbox.identity()[1]
         self._sw = sw
         self._exercises = frozenset(config.exercises)
+        self._introduction = discovery.payloads(config, sw) if config.mqtt.discovery else {}
+        self._birth = discovery.birth_topic(config.mqtt)
         self._state_ns = ns(config.mqtt.state_s)
         self._state_obstacle_ns = ns(config.mqtt.state_obstacle_s)
         self._silence_ns = ns(1.5 * config.mqtt.keepalive_s)
@@ -64,6 +71,9 @@ class Mqtt:
         self._inflight: dict[int, tuple[str, int]] = {}  # token -> event id, when
         self._state_token: int | None = None
         self._farewell: set[int] = set()
+        self._to_introduce: deque[tuple[str, bytes]] = deque()
+        self._introducing: tuple[int, int] | None = None  # token, when
+        self._said_refused = False
         # the state
         self._told: Verdict | None = None  # of the last state sent on this connection
         self._seen: Verdict | None = None  # of the last tick
@@ -91,6 +101,8 @@ class Mqtt:
                 self._send_state(verdict, now_ns)
             if len(self._inflight) < self._config.inflight_max:
                 self._send_events(now_ns)
+            if self._to_introduce and self._introducing is None and self._state_token is None:  # and so availability is answered too
+                self._introduce(now_ns)
 
     def commands(self) -> tuple[Command, ...]:
         """What caregivers asked since the last call."""
@@ -167,6 +179,22 @@ class Mqtt:
             self._inflight[token] = (letter.kept.id, now_ns)
             self._asked(now_ns)
 
+    def _introduce(self, now_ns: int) -> None:
+        """Tell Home Assistant of the next entity."""
+        token = self._link.publish(*self._to_introduce[0], 1, True)
+        if token is not None:
+            self._to_introduce.popleft()
+            self._introducing = token, now_ns
+            self._asked(now_ns)
+
+    def _not_introduced(self) -> None:
+        """Refused: no further one until the next connection. It is no fault: a device without Home Assistant guards as well."""
+        self._to_introduce.clear()
+        if not self._said_refused:
+            where = next(iter(self._introduction))
+            log.warning("the broker refuses Home Assistant's discovery: check its acl for %s, or set mqtt.discovery = false", where)
+        self._said_refused = True
+
     def _asked(self, now_ns: int) -> None:
         if self._asked_ns is None:
             self._asked_ns = now_ns
@@ -220,8 +248,8 @@ class Mqtt:
         log.info("connected")
         self._up, self._since_ns, self._silent = True, now_ns, False
         self._inflight.clear()
-        self._state_token = self._told = None
-        # Home Assistant's discovery messages belong here, retained, before the device says that it is there
+        self._state_token = self._told = self._introducing = None
+        self._to_introduce = deque(self._introduction.items())
         self._link.publish(self._topics.availability, b"online", 1, True)
         self._outbox.connected(now_ns)
 
@@ -230,10 +258,17 @@ class Mqtt:
             self._state_token = None
         elif token in self._inflight:
             self._outbox.answered(self._inflight.pop(token)[0], reason, now_ns)
+        elif self._introducing is not None and token == self._introducing[0]:
+            self._introducing = None
+            if reason is not None and reason >= REFUSED:
+                self._not_introduced()
         self._farewell.discard(token)
 
     def _message(self, topic: str, payload: bytes, retained: bool, now_ns: int) -> None:
-        if retained:
+        if topic == self._birth:
+            if payload == b"online":
+                self._to_introduce = deque(self._introduction.items())
+        elif retained:
             self._ignore(topic, "retained: it was meant for some other time")
         elif topic == self._topics.receipt:
             try:
@@ -263,6 +298,8 @@ class Mqtt:
             self._ignore(command.cmd, f"for {command.for_!r}; the open alarm is {alarm.id if alarm else None}")
         elif command.cmd == "exercise" and command.value not in self._exercises:
             self._ignore(command.cmd, f"{command.value!r} is none of {', '.join(sorted(self._exercises))}")
+        elif command.cmd == "exercise" and self._seen is not None and self._seen.state in NO_EXERCISE_CHANGE:
+            self._ignore(command.cmd, f"no other exercise in {self._seen.state}")
         elif len(self._commands) >= COMMANDS_MAX:
             self._ignore(command.cmd, "too many at once")
         else:
@@ -292,6 +329,8 @@ class Mqtt:
             self._silent = now_ns - self._since_ns >= self._silence_ns
         if self._state_token is not None and now_ns - self._state_at_ns >= self._inflight_ns:
             self._state_token = None
+        if self._introducing is not None and now_ns - self._introducing[1] >= self._inflight_ns:
+            self._introducing, self._to_introduce = None, deque(self._introduction.items())
         for token in [token for token, (_, at_ns) in self._inflight.items() if now_ns - at_ns >= self._inflight_ns]:
             del self._inflight[token]
 

@@ -153,6 +153,11 @@ class SimLink:
         """A receiver answers, or somebody pretends to."""
         self._deliver("receipt", payload if isinstance(payload, bytes) else json.dumps(payload).encode(), False)
 
+    def home_assistant_starts(self) -> None:
+        """It says so, under its default prefix, and not retained."""
+        if self._known:
+            self._pass(lambda: self._say(("message", "homeassistant/status", b"online", False)))
+
     def events(self, event_type: str | None = None) -> list[dict[str, object]]:
         """The events that the caregiver saw, decoded, repeats included."""
         seen = [json.loads(message.payload) for message in self.seen if message.topic == f"{self._root}/event"]
