@@ -6,16 +6,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint check card evaluate faults walks durability latency pythons install upgrade uninstall clean
+.PHONY: help demo test test-homeassistant lint check card evaluate faults walks walkers durability latency pythons install upgrade uninstall clean
 
 help:  ## what can be made
-	@grep -E '^[a-z ]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 demo: $(READY)  ## a 40-second story: backward walk, wall avoided, fall, the caregiver told through a real broker
 	@$(BIN)/guardian demo
 
 test: $(READY)  ## the tests; what is skipped is listed with its reason
 	$(BIN)/pytest -q -n $(JOBS)
+
+test-homeassistant: $(READY)  ## the device beside a real Home Assistant 2024.3.3 (needs python3.11 and mosquitto; installs it once, into lab/out)
+	$(BIN)/python -m lab.homeassistant
 
 lint: $(READY)  ## ruff and mypy, both strict
 	$(BIN)/ruff format --check .
@@ -35,6 +38,10 @@ faults: $(READY)  ## each part fails once: what is heard, seen and lost; the tab
 walks: $(READY)  ## 200 walks to a wall, an hour of open space, four broken rangers
 	$(BIN)/python -m lab.walks
 
+walkers: $(READY)  ## SISFALL=folder: the simulated walkers judged against 26 people's walking, running and stairs
+	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make walkers" >&2; exit 2; }
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lab.walkers "$(SISFALL)"
+
 durability: $(READY)  ## 1,000 alerts, 20 kills of the broker, 50 of the device: MQTT 5 and 3.1.1, with receipts and without
 	$(BIN)/python -m lab.durability --protocol 5
 	$(BIN)/python -m lab.durability --protocol 311
@@ -51,7 +58,7 @@ install upgrade uninstall:  ## on a Raspberry Pi, as root: the service, its user
 	PYTHON="$(PYTHON)" sh systemd/install.sh $@
 
 clean:  ## forget the environment and all caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) lab/out/homeassistant .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last: an interrupted set-up is begun again.
