@@ -1,27 +1,45 @@
 #!/bin/sh
-# Guardian on a Raspberry Pi, as root: sh systemd/install.sh install | upgrade | uninstall [--purge]
+# Guardian, as root: sh systemd/install.sh install | upgrade | uninstall [--purge]              the device, on a Raspberry Pi
+#                    sh systemd/install.sh install-station | upgrade-station | uninstall-station [--purge]   the caregivers' station
 #
-# Each version lives in its own $PREFIX/releases/N, a virtual environment that also sees the system's lgpio; $PREFIX/current points to the
-# one in use. An upgrade builds the new one beside the old, asks it whether it accepts this device's configuration, and only then
-# switches; if the service does not come up with it, it switches back. Configuration (/etc/guardian) and data (/var/lib/guardian) are
+# Each version lives in its own $PREFIX/releases/N, a virtual environment (the device's also sees the system's lgpio); $PREFIX/current
+# points to the one in use. An upgrade builds the new one beside the old, asks it whether it accepts this machine's configuration, and only
+# then switches; if the service does not come up with it, it switches back. Configuration (/etc/guardian) and data (/var/lib/$name) are
 # never touched but by `uninstall --purge`.
 #
-# Environment: PYTHON (python3), PREFIX (/opt/guardian), DESTDIR (empty; a root to install into without owning the machine).
+# Environment: PYTHON (python3), PREFIX (/opt/guardian, /opt/guardian-station), DESTDIR (empty; a root to install into without owning the
+# machine).
 set -eu
 umask 022 # the service must be able to read what root builds
 
 PYTHON=${PYTHON:-python3}
-PREFIX=${PREFIX:-/opt/guardian}
 DESTDIR=${DESTDIR:-}
+
+action=${1:-}
+name=guardian # of the service, its user, its folders and its command
+file=guardian.toml
+others=station.toml
+extra=pi
+case $action in
+*-station)
+    action=${action%-station}
+    name=guardian-station
+    file=station.toml
+    others=guardian.toml
+    extra=station
+    ;;
+esac
+PREFIX=${PREFIX:-/opt/$name}
 
 source=$(cd "$(dirname "$0")/.." && pwd)
 home=$DESTDIR$PREFIX
-settings=$DESTDIR/etc/guardian/guardian.toml
-state=$DESTDIR/var/lib/guardian
-unit=$DESTDIR/etc/systemd/system/guardian.service
+settings=$DESTDIR/etc/guardian/$file
+others=$DESTDIR/etc/guardian/$others
+state=$DESTDIR/var/lib/$name
+unit=$DESTDIR/etc/systemd/system/$name.service
 rules=$DESTDIR/etc/udev/rules.d/99-guardian.rules
 modules=$DESTDIR/etc/modules-load.d/guardian.conf
-wrapper=$DESTDIR/usr/local/bin/guardian
+wrapper=$DESTDIR/usr/local/bin/$name
 
 say() { echo "guardian: $*"; }
 fail() {
@@ -35,16 +53,19 @@ case $PREFIX in
 esac
 
 need_root() {
-    [ -n "$DESTDIR" ] || [ "$(id -u)" -eq 0 ] || fail "this needs root: sudo make $1"
+    [ -n "$DESTDIR" ] || [ "$(id -u)" -eq 0 ] || fail "this needs root: sudo make $1${name#guardian}"
 }
 
-# The user that the service runs as, in the groups that own bus and pins.
+is_device() { [ "$name" = guardian ]; }
+
+# The user that the service runs as; the device's is in the groups that own bus and pins.
 make_user() {
+    getent passwd "$name" >/dev/null ||
+        useradd --system --user-group --home-dir "/var/lib/$name" --no-create-home --shell /usr/sbin/nologin "$name"
+    is_device || return 0
     for group in i2c gpio; do
         getent group "$group" >/dev/null || groupadd --system "$group"
     done
-    getent passwd guardian >/dev/null ||
-        useradd --system --user-group --home-dir /var/lib/guardian --no-create-home --shell /usr/sbin/nologin guardian
     usermod --append --groups i2c,gpio guardian
 }
 
@@ -67,19 +88,25 @@ build() {
     trap 'rm -rf "$release"; say "failed; what was installed has not changed" >&2' EXIT
     trap 'exit 130' INT TERM
     say "building ${release#"$DESTDIR"} (some minutes on a small Pi) ..."
-    "$PYTHON" -m venv --system-site-packages "$release"
-    "$release/bin/python" -m pip install --quiet --disable-pip-version-check "${source}[pi]"
-    "$release/bin/python" -c 'import lgpio' 2>/dev/null || fail "lgpio is missing: apt install python3-lgpio"
+    if is_device; then
+        "$PYTHON" -m venv --system-site-packages "$release"
+    else
+        "$PYTHON" -m venv "$release"
+    fi
+    "$release/bin/python" -m pip install --quiet --disable-pip-version-check "${source}[$extra]"
+    ! is_device || "$release/bin/python" -c 'import lgpio' 2>/dev/null || fail "lgpio is missing: apt install python3-lgpio"
     accepts "$release" || fail "this version does not accept ${settings#"$DESTDIR"}: see above"
     trap - EXIT INT TERM
 }
 
-# Whether a release accepts this device's configuration; it says why not.
+# Whether a release accepts this machine's configuration; it says why not.
 accepts() {
+    program=$1/bin/guardian
+    if is_device; then set -- check; else set -- station check; fi
     if [ -e "$settings" ]; then
-        "$1/bin/guardian" check --config-only --config "$settings"
+        "$program" "$@" --config-only --config "$settings"
     else
-        "$1/bin/guardian" check --config-only
+        "$program" "$@" --config-only
     fi
 }
 
@@ -91,12 +118,23 @@ switch_to() {
 
 # What stands outside $PREFIX and changes with a version.
 place_files() {
-    install -D -m 644 "$source/systemd/guardian.service" "$unit"
-    [ "$PREFIX" = /opt/guardian ] || sed -i "s|/opt/guardian/|$PREFIX/|g" "$unit"
-    install -D -m 644 "$source/firmware_config/99-guardian.rules" "$rules"
-    mkdir -p "${modules%/*}" "${wrapper%/*}"
-    echo i2c-dev >"$modules"
-    cat >"$wrapper" <<EOF
+    install -D -m 644 "$source/systemd/$name.service" "$unit"
+    [ "$PREFIX" = "/opt/$name" ] || sed -i "s|/opt/$name/|$PREFIX/|g" "$unit"
+    mkdir -p "${wrapper%/*}"
+    if is_device; then
+        install -D -m 644 "$source/firmware_config/99-guardian.rules" "$rules"
+        mkdir -p "${modules%/*}"
+        echo i2c-dev >"$modules"
+        device_command >"$wrapper"
+    else
+        station_command >"$wrapper"
+    fi
+    chmod 755 "$wrapper"
+    systemctl daemon-reload
+}
+
+device_command() {
+    cat <<EOF
 #!/bin/sh
 # As the service's own user when root asks, so that what it writes stays readable for the service.
 if [ "\$(id -u)" -eq 0 ]; then
@@ -106,8 +144,29 @@ fi
 export GPIOZERO_PIN_FACTORY=lgpio
 exec $PREFIX/current/bin/guardian "\$@"
 EOF
-    chmod 755 "$wrapper"
-    systemctl daemon-reload
+}
+
+# guardian-station X is guardian station X. What needs the broker's files stays root's.
+station_command() {
+    cat <<EOF
+#!/bin/sh
+case "\${1:-}" in
+enroll | retire) ;;
+*) if [ "\$(id -u)" -eq 0 ]; then
+    exec runuser -u $name -- "\$0" "\$@"
+fi ;;
+esac
+exec $PREFIX/current/bin/guardian station "\$@"
+EOF
+}
+
+# The folder of the configuration. Where device and station share one machine, the second joins the group of the first.
+settings_folder() {
+    if [ -d "${settings%/*}" ]; then
+        [ -n "$DESTDIR" ] || usermod --append --groups "$(stat -c %G "${settings%/*}")" "$name"
+    else
+        folder "${settings%/*}" 750 "root:$name"
+    fi
 }
 
 install_all() {
@@ -120,37 +179,42 @@ install_all() {
     make_user
     build
     folder "$home" 755 root:root
-    folder "${settings%/*}" 750 root:guardian
-    folder "$state" 700 guardian:guardian
+    settings_folder
+    folder "$state" 700 "$name:$name"
     if [ ! -e "$settings" ]; then
-        echo "# Only what differs from the shipped guardian.toml; guardian check says whether it is accepted." >"$settings"
+        echo "# Only what differs from the shipped $file; $name check says whether it is accepted." >"$settings"
         chmod 644 "$settings"
     fi
     switch_to "$release"
     place_files
-    [ -n "$DESTDIR" ] || {
+    [ -n "$DESTDIR" ] || ! is_device || {
         modprobe i2c-dev 2>/dev/null || say "no I2C yet: see firmware_config/config.txt"
         udevadm control --reload && udevadm trigger --subsystem-match=i2c-dev --subsystem-match=gpio
     }
-    systemctl enable --quiet guardian
-    say "installed. Next, as hardware.md says: sudo guardian check, sudo guardian calibrate, then sudo systemctl start guardian"
+    systemctl enable --quiet "$name"
+    if is_device; then
+        say "installed. Next, as hardware.md says: sudo guardian check, sudo guardian calibrate, then sudo systemctl start guardian"
+    else
+        say "installed. Next, as docs/station.md says: sudo guardian-station user add YOU --role admin, sudo guardian-station check," \
+            "then sudo systemctl start guardian-station"
+    fi
 }
 
 upgrade() {
     need_root upgrade
-    [ -e "$home/current" ] || fail "not installed: make install"
+    [ -e "$home/current" ] || fail "not installed: make install${name#guardian}"
     old=$(readlink -f "$home/current")
     build
     cp -p "$unit" "$unit.old"
     switch_to "$release"
     place_files
-    if systemctl is-active --quiet guardian && ! systemctl restart guardian; then
+    if systemctl is-active --quiet "$name" && ! systemctl restart "$name"; then
         switch_to "$old"
         mv "$unit.old" "$unit"
         systemctl daemon-reload
-        systemctl restart guardian || true
+        systemctl restart "$name" || true
         rm -rf "$release"
-        fail "the new version did not come up; the old one is back (journalctl -u guardian says why)"
+        fail "the new version did not come up; the old one is back (journalctl -u $name says why)"
     fi
     rm -f "$unit.old"
     find "$home/releases" -mindepth 1 -maxdepth 1 ! -path "$old" ! -path "$release" -exec rm -rf {} +
@@ -163,26 +227,32 @@ uninstall() {
     '' | --purge) ;;
     *) fail "uninstall takes --purge or nothing" ;;
     esac
-    systemctl disable --now --quiet guardian || true
-    rm -f "$unit" "$rules" "$modules" "$wrapper"
+    systemctl disable --now --quiet "$name" || true
+    rm -f "$unit" "$wrapper"
+    ! is_device || rm -f "$rules" "$modules"
     rm -rf "$home/releases" "$home/current" "$home/current.new" # ours alone: somebody may have said PREFIX=/usr/local
     rmdir --ignore-fail-on-non-empty "$home" 2>/dev/null || true
     systemctl daemon-reload
     if [ "${1:-}" = --purge ]; then
-        rm -rf "$state" "${settings%/*}"
-        userdel guardian 2>/dev/null || true
+        rm -rf "$state" "$settings"
+        if [ -e "$others" ]; then
+            say "kept for the other service of this machine: ${others%/*}; look there for passwords and keys that were this one's"
+        else
+            rm -rf "${settings%/*}"
+        fi
+        userdel "$name" 2>/dev/null || true
         say "removed, configuration and recordings too"
     else
-        say "removed; kept: ${settings%/*} and $state (health data: uninstall --purge removes both)"
+        say "removed; kept: $settings and $state (health data: uninstall --purge removes both)"
     fi
 }
 
-case ${1:-} in
+case $action in
 install) install_all ;;
 upgrade) upgrade ;;
 uninstall) uninstall "${2:-}" ;;
 *)
-    echo "usage: sh systemd/install.sh install | upgrade | uninstall [--purge]" >&2
+    echo "usage: sh systemd/install.sh install | upgrade | uninstall [--purge], or with -station: install-station ..." >&2
     exit 2
     ;;
 esac

@@ -17,16 +17,21 @@ SCRIPT = ROOT / "systemd" / "install.sh"
 PYTHON = r"""#!/bin/sh
 case "$*" in
 "-c import sys"* | "-c import ensurepip"*) exit 0 ;;
-"-m venv --system-site-packages "*)
-    mkdir -p "$4/bin"
-    cat >"$4/bin/python" <<'EOF'
+"-m venv "*)
+    for release; do :; done
+    mkdir -p "$release/bin"
+    echo "venv $3" >>"$LOG"
+    cat >"$release/bin/python" <<'EOF'
 #!/bin/sh
 case "$*" in
 "-m pip install"*)
     [ -z "$PIP_FAILS" ] || exit 1
+    for what; do :; done
+    echo "pip ${what##*[}" >>"$LOG"
     cat >"${0%/*}/guardian" <<'EOG'
 #!/bin/sh
 echo "guardian $*" >>"$LOG"
+[ "$1" != station ] || shift
 [ "$1 $2" = "check --config-only" ] || exit 3
 [ -z "$4" ] || ! grep -q bad "$4" || { echo "refused: $4" >&2; exit 2; }
 EOG
@@ -35,7 +40,7 @@ EOG
 *) exit 3 ;;
 esac
 EOF
-    chmod +x "$4/bin/python" ;;
+    chmod +x "$release/bin/python" ;;
 *) exit 3 ;;
 esac
 """
@@ -44,7 +49,7 @@ SYSTEMCTL = r"""#!/bin/sh
 echo "systemctl $*" >>"$LOG"
 case "$1" in
 is-active) [ -n "$RUNS" ] ;;
-restart) [ -z "$FAILS_IN" ] || ! readlink "$DESTDIR/opt/guardian/current" | grep -q "$FAILS_IN" ;;
+restart) [ -z "$FAILS_IN" ] || ! readlink "$DESTDIR"/opt/*/current | grep -q "$FAILS_IN" ;;
 esac
 """
 
@@ -245,3 +250,79 @@ def test_the_script_is_plain_posix_shell() -> None:
         absent("shellcheck", "shellcheck is not installed (apt install shellcheck)")
     said = subprocess.run([str(shellcheck), str(SCRIPT)], capture_output=True, text=True, timeout=60, check=False)
     assert said.returncode == 0, said.stdout
+
+
+# --- the station, on a machine of its own or beside a device
+
+
+@pytest.fixture
+def station(machine: Machine) -> Machine:
+    done = machine.run("install-station")
+    assert done.returncode == 0, done.stderr
+    return machine
+
+
+def test_the_station_has_a_user_a_release_and_a_service_of_its_own(station: Machine) -> None:
+    told = station.told()
+    assert any(line.startswith("useradd --system") and line.endswith(" guardian-station") for line in told)
+    assert "pip station]" in told and "pip pi]" not in told
+    assert not any(line.startswith(("usermod", "groupadd", "venv --system")) for line in told), "it touches no bus and no pin"
+    assert [line for line in told if line.startswith("systemctl")] == [
+        "systemctl daemon-reload",
+        "systemctl enable --quiet guardian-station",
+    ]
+    assert (station.root / "opt/guardian-station/current/bin/guardian").exists()
+    unit = station.root / "etc/systemd/system/guardian-station.service"
+    assert unit.read_text() == (ROOT / "systemd/guardian-station.service").read_text()
+    assert (station.root / "var/lib/guardian-station").stat().st_mode & 0o777 == 0o700
+    assert (station.root / "etc/guardian/station.toml").exists()
+    assert not (station.root / "etc/udev").exists() and not (station.root / "opt/guardian").exists()
+
+
+def test_an_upgrade_of_the_station_asks_whether_its_configuration_is_accepted(station: Machine) -> None:
+    settings = station.root / "etc/guardian/station.toml"
+    station.told()
+    assert station.run("upgrade-station", RUNS="yes").returncode == 0
+    told = station.told()
+    assert f"guardian station check --config-only --config {settings}" in told
+    assert "systemctl restart guardian-station" in told
+    settings.write_text("bad = 1\n")
+    done = station.run("upgrade-station", RUNS="yes")
+    assert done.returncode == 1
+    assert "refused: " in done.stderr
+    assert not any("restart" in line for line in station.told())
+
+
+def test_a_station_that_does_not_come_up_is_rolled_back(station: Machine) -> None:
+    done = station.run("upgrade-station", RUNS="yes", FAILS_IN="releases/2")
+    assert done.returncode == 1
+    assert "the old one is back" in done.stderr
+    assert str((station.root / "opt/guardian-station/current").readlink()) == "releases/1"
+
+
+def test_device_and_station_on_one_machine_leave_each_other_alone(installed: Machine) -> None:
+    assert installed.run("install-station").returncode == 0
+    (installed.root / "etc/guardian/mqtt.password").touch()
+    assert installed.run("uninstall-station", "--purge").returncode == 0
+    assert (installed.current, installed.unit.exists(), installed.settings.exists()) == ("releases/1", True, True)
+    assert not (installed.root / "opt/guardian-station").exists() and not (installed.root / "var/lib/guardian-station").exists()
+    assert not (installed.root / "etc/guardian/station.toml").exists()
+    assert (installed.root / "etc/guardian/mqtt.password").exists(), "whose it is, only a person can tell"
+    assert installed.run("uninstall", "--purge").returncode == 0
+    assert not any(path.is_file() for path in installed.root.rglob("*"))
+
+
+def test_the_stations_command_runs_as_its_user_except_for_the_brokers_files(station: Machine) -> None:
+    (station.tools / "id").write_text("#!/bin/sh\necho 0\n")
+    (station.tools / "runuser").write_text(TOLD)
+    for name in ("id", "runuser"):
+        (station.tools / name).chmod(0o755)
+    program = station.root / "usr/local/bin/guardian-station"
+    text = program.read_text()
+    assert text.count("exec /opt/guardian-station/current/bin/guardian station") == 1
+    program.write_text(text.replace("exec /opt/", f"exec {station.root}/opt/"))
+    environ = {"PATH": f"{station.tools}:{os.environ['PATH']}", "LOG": str(station.log)}
+    station.told()
+    for words in (["user", "list"], ["enroll", "g-1"]):
+        subprocess.run([str(program), *words], env=environ, timeout=60, check=False, capture_output=True)
+    assert station.told() == [f"runuser -u guardian-station -- {program} user list", "guardian station enroll g-1"]
