@@ -201,9 +201,12 @@ def test_one_device_never_hears_another(connect: type[Peer]) -> None:
 
 
 def test_home_assistant_on_the_same_machine_commands_and_cannot_forge(connect: type[Peer]) -> None:
-    home = connect("homeassistant", port=1883)
+    home, device = connect("homeassistant", port=1883), connect("guardian-01")
+    device.listens("homeassistant/status")
     assert home.says("guardian/guardian-01/command")
     assert home.says("homeassistant/status")
+    assert device.hears("homeassistant/status")  # and tells of itself again
+    assert not device.says("homeassistant/status")
     assert not home.says("guardian/guardian-01/state")
     assert not home.says("guardian/guardian-01/receipt")  # it stores nothing: only the station may say that an alarm has arrived
 
