@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-homeassistant lint check card evaluate faults walks walkers durability latency pythons install upgrade uninstall clean
+.PHONY: help demo test test-homeassistant lint check card evaluate faults walks walkers durability latency pythons install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -55,6 +55,9 @@ pythons: $(READY)  ## the same recordings on every Python of 3.11-3.13 at hand: 
 	sh lab/pythons.sh
 
 install upgrade uninstall:  ## on a Raspberry Pi, as root: the service, its user, its folders
+	PYTHON="$(PYTHON)" sh systemd/install.sh $@
+
+install-station upgrade-station uninstall-station:  ## on the caregivers' machine, as root: the station's service (docs/station.md)
 	PYTHON="$(PYTHON)" sh systemd/install.sh $@
 
 clean:  ## forget the environment and all caches

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ the usual way:
 Every command has examples of its own: guardian COMMAND --help
 """
 
-COMMANDS = ("run", "sim", "demo", "replay", "check", "calibrate", "sounds", "erase", "retire")
+COMMANDS = ("run", "sim", "demo", "replay", "check", "calibrate", "sounds", "erase", "retire", "station")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -163,7 +163,110 @@ def parser() -> argparse.ArgumentParser:
         "guardian retire --set device.id=sim-guardian-01    what guardian sim --broker left there",
     )
     retire.add_argument("--yes", action="store_true", help="even while an alarm is open")
+
+    _station(commands)
     return top
+
+
+def _station(commands: Any) -> None:
+    """`guardian station` and its actions. --config and --set mean station.toml there, and may stand before or after the action."""
+
+    def add(
+        under: Any, name: str, summary: str, *examples: str, default: Any = argparse.SUPPRESS
+    ) -> tuple[argparse.ArgumentParser, Callable[..., Any]]:
+        made: argparse.ArgumentParser = under.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        made.add_argument(
+            "--config", metavar="FILE", type=Path, default=default, help="laid over the shipped station.toml (/etc/guardian/station.toml)"
+        )
+        sets = default if default is argparse.SUPPRESS else []
+        made.add_argument("--set", metavar="KEY=VALUE", action="append", default=sets, help="one key of station.toml; may be repeated")
+        return made, made.add_argument
+
+    station, _ = add(
+        commands,
+        "station",
+        "the caregivers' program: hears all wearers, keeps their history, shows a page, calls until somebody answers",
+        "guardian station                         what the service runs, until SIGTERM",
+        "guardian station check                   is everything there?",
+        "guardian station user add ben --role admin",
+        "guardian station enroll guardian-02 --person Anna",
+        "guardian station --set page.port=8080 --set station.state_dir=./state",
+        default=None,
+    )
+    actions = station.add_subparsers(dest="action", metavar="ACTION")
+
+    _, argument = add(
+        actions, "check", "configuration, page, broker, database, people, contacts, clock: pass and fail", "guardian station check"
+    )
+    argument("--config-only", action="store_true", help="only read the configuration")
+
+    user, _ = add(actions, "user", "who may log in", "guardian station user list")
+    users = user.add_subparsers(dest="user_action", metavar="ACTION", required=True)
+    for name, summary, example in (
+        (
+            "add",
+            "a new user; the password is asked for, or read from standard input",
+            "guardian station user add eva --role carer --wearers guardian-01",
+        ),
+        ("change", "another role, other wearers", "guardian station user change eva --role carer --wearers guardian-01,guardian-02"),
+        ("passwd", "a new password; ends every login of that user", "guardian station user passwd eva"),
+        ("remove", "delete a user, and end every login of theirs", "guardian station user remove eva"),
+        ("list", "who there is, and whom they see", "guardian station user list"),
+    ):
+        _, argument = add(users, name, summary, example)
+        if name != "list":
+            argument("name", metavar="NAME", help="what they type to log in")
+        if name in ("add", "change"):
+            argument("--role", choices=("admin", "carer"), required=True, help="admin: sees all wearers; carer: those named by --wearers")
+            argument("--wearers", metavar="ID,ID", help="device ids, separated by commas")
+
+    enroll, argument = add(
+        actions,
+        "enroll",
+        "make a device's key to the broker, and the lines for its guardian.toml, shown as a QR code too",
+        "guardian station enroll guardian-02 --person Anna           a password, TLS on port 8883",
+        "guardian station enroll guardian-02 --certificate           a certificate, TLS on port 8884",
+        "guardian station enroll guardian-02 --host broker.example.org --out ./guardian-02",
+    )
+    argument("name", metavar="ID", help="the device's id: a-z, digits, - and _")
+    argument("--person", metavar="NAME", help="what people call the wearer (default: the id)")
+    argument("--certificate", action="store_true", help="a key and a certificate instead of a password")
+    argument("--host", help="the broker as the device reaches it (default: broker.host, or this machine's name with .local)")
+    argument("--port", type=int, help="(default 8883, with a certificate 8884)")
+    argument("--out", metavar="DIR", type=Path, help="a new folder for the device's files (default ./ID)")
+    argument(
+        "--acl", metavar="FILE", type=Path, default=Path("/etc/mosquitto/acl"), help="the broker's rights, to look at (default %(default)s)"
+    )
+    argument("--no-qr", action="store_true", help="no QR code")
+
+    retired, argument = add(
+        actions, "retire", "shut a device out of the broker: password forgotten, certificate revoked", "guardian station retire guardian-02"
+    )
+    argument("name", metavar="ID", help="the device's id")
+    for one in (enroll, retired):
+        one.add_argument(
+            "--passwords", metavar="FILE", type=Path, default=Path("/etc/mosquitto/passwd"), help="the broker's (default %(default)s)"
+        )
+        one.add_argument(
+            "--authority",
+            metavar="DIR",
+            type=Path,
+            default=Path("/etc/mosquitto/certs"),
+            help="with ca.crt and ca.key (default %(default)s)",
+        )
+
+    _, argument = add(actions, "test-push", "send a test message to every contact of a wearer", "guardian station test-push guardian-01")
+    argument("wearer", metavar="WEARER", help="device id, or name")
+
+    _, argument = add(actions, "erase", "delete all that is kept about one wearer: it is health data", "guardian station erase guardian-01")
+    argument("wearer", metavar="ID", help="the device's id")
+    argument("--yes", action="store_true", help="do not ask")
 
 
 def overrides(settings: Sequence[str]) -> dict[str, Any]:
@@ -190,7 +293,8 @@ def overrides(settings: Sequence[str]) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Ours to say: refusals and bad input end with their message alone."""
     args = parser().parse_args(argv)
-    level = logging.INFO if args.command == "run" else logging.WARNING
+    serves = args.command == "run" or (args.command == "station" and args.action is None)
+    level = logging.INFO if serves else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     if args.config is not None and not args.config.exists():
         print(f"guardian: {args.config} does not exist", file=sys.stderr)
