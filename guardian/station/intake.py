@@ -1,9 +1,8 @@
 """From the broker into the tables: whatever devices say is checked, stored with its push jobs, and only then receipted.
 
-Theory of operation. paho's thread checks each message and puts it into the batch that waits: events one after the other, of states and
-availabilities the newest for each device, of the trace what belongs to a new slot. One thread of ours stores the batch in one transaction:
-at once if it holds an event or a change that somebody should see, else every flush_s, because a commit costs a disk's turn. After the
-commit, and only then, each event is receipted to its device and confirmed to the broker.
+Theory of operation. paho's thread checks each message and adds it to what waits (waiting.py). One thread of ours stores that in one
+transaction: at once if it holds an event or a change that somebody should see, else every flush_s, because a commit costs a disk's turn.
+After the commit, and only then, each event is receipted to its device and confirmed to the broker.
 
 A write that fails changes nothing: the batch goes back, nothing is receipted, the trouble is logged and shown, and the same is tried
 again every retry_s. The devices repeat meanwhile. One event that the database refuses for itself (and not for its own state) is set apart,
@@ -20,7 +19,6 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from guardian.contract import BadPayload, Topics
@@ -28,25 +26,17 @@ from guardian.station.line import Line, Message
 from guardian.station.live import Live
 from guardian.station.payloads import StatePayload, parse_availability, parse_event, parse_state, parse_topic
 from guardian.station.settings import Settings
-from guardian.station.store import Batch, HeardAvailability, HeardEvent, HeardState, JobsFor, Store, Stored
+from guardian.station.store import HeardAvailability, HeardEvent, HeardState, JobsFor, Store, Stored
+from guardian.station.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
 REVIVE_S = 1.0
-TRACES_MAX = 100_000  # points that wait while nothing can be written, half an hour of 500 wearers
 KINDS_MAX = 1000  # kinds of refusals told apart
 CLOSE_S = 5.0
 
 Urgent = tuple[Any, ...]  # what of a state is written at once when it changes
 Slot = tuple[int, str]
-
-
-class Waiting(Struct):
-    """A batch, and the messages to confirm once it is stored."""
-
-    batch: Batch
-    messages: list[Message]
-    hurry: bool = False
 
 
 class Intake:
@@ -64,17 +54,18 @@ class Intake:
         self.refused = 0  # messages that are none of a device's
         self.stored = 0  # events, each once
         self.repeated = 0  # events that were stored before
-        self.dropped = 0  # events that the broker sent beyond inflight_max
+        self.dropped = 0  # events beyond waiting_max
         self.line = Line(settings, self._hear, self._line_changed, clock)
         self._settings, self._store, self._live, self._jobs_for, self._clock, self._wake = settings, store, live, jobs_for, clock, wake
         self._root = settings.broker.root
         self._kinds: Counter[str] = Counter()
         self._news = threading.Condition()
-        self._waiting = Waiting(Batch(), [])
+        self._waiting = Waiting()
         self._devices: set[str] = set()
         self._urgent: dict[str, Urgent] = {}
         self._slots: dict[str, Slot] = {}
         self._failing_s: float | None = None  # monotonic: since when nothing could be stored
+        self._owed = False  # the broker holds events that were dropped here
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
@@ -123,22 +114,17 @@ class Intake:
 
     def _hear_event(self, device: str, message: Message, now: datetime) -> None:
         event = parse_event(message.payload)
-        if len(self._waiting.batch.events) >= 2 * self._settings.broker.inflight_max:
-            self.dropped += 1  # no receipt: the device repeats it
-            return
-        self._waiting.batch.events.append(HeardEvent(device, event, now))
-        self._waiting.messages.append(message)
-        self._waiting.hurry = True
+        if len(self._waiting.events) < self._settings.intake.waiting_max:
+            self._waiting.add_event(HeardEvent(device, event, now), message)
+        else:
+            self.dropped += 1  # neither receipted nor confirmed: the device repeats it, and the broker on the next connection
+            self._owed = True
 
     def _hear_state(self, device: str, message: Message, now: datetime) -> None:
         if not message.payload:  # what was retained has been taken away: availability tells
             return
         state = parse_state(message.payload)
-        batch = self._waiting.batch
-        before = batch.states.get(device)
-        if message.retained and before is not None:
-            return  # a live one has come
-        batch.states[device] = HeardState(device, state, message.payload.decode(), None if message.retained else now)
+        self._waiting.add_state(HeardState(device, state, message.payload.decode(), None if message.retained else now))
         urgent = (state.state, state.alarm_id, state.power, state.session, state.boot)
         if self._urgent.get(device) != urgent:
             self._urgent[device] = urgent
@@ -148,27 +134,17 @@ class Intake:
 
     def _hear_availability(self, device: str, message: Message, now: datetime) -> None:
         word = parse_availability(message.payload)
-        batch = self._waiting.batch
-        if not word:
-            batch.states.pop(device, None)
-            self._urgent.pop(device, None)
-        before = batch.availabilities.get(device)
-        if not (message.retained and before is not None and before.at is not None):
-            batch.availabilities[device] = HeardAvailability(device, word, None if message.retained else now)
-            self._waiting.hurry = True
+        self._waiting.add_availability(HeardAvailability(device, word, None if message.retained else now))
 
     def _trace(self, device: str, state: StatePayload, now: datetime) -> None:
-        """One point in each slot, and one for each change of the obstacle answer in it; every station works out the same slots."""
-        intake, traces = self._settings.intake, self._waiting.batch.traces
+        """One point in each slot, and one for each other obstacle answer in it; every station works out the same slots."""
+        intake = self._settings.intake
         step_s = intake.trace_s if state.session is not None else max(intake.trace_s, intake.trace_idle_s)
         slot = int(now.timestamp() // step_s * step_s // intake.trace_s)
-        if self._slots.get(device) == (slot, state.obstacle) or len(traces) >= TRACES_MAX:
+        if self._slots.get(device) == (slot, state.obstacle):
             return
         self._slots[device] = (slot, state.obstacle)
-        key = (device, slot, str(state.obstacle))
-        if key in traces:
-            return
-        traces[key] = {
+        point = {
             "device": device,
             "slot": slot,
             "obstacle": str(state.obstacle),
@@ -181,6 +157,7 @@ class Intake:
             "exercise": state.exercise,
             "session": state.session,
         }
+        self._waiting.add_point((device, slot, str(state.obstacle)), point)
 
     def _line_changed(self) -> None:
         self._live.heard(self.line.listening_since, self.line.why)
@@ -201,9 +178,9 @@ class Intake:
             with self._news:
                 self._news.wait_for(lambda: self._closed or self._waiting.hurry, intake.flush_s)
                 now_s = time.monotonic()
-                closed, empty = self._closed, _is_empty(self._waiting)
+                closed = self._closed
                 due = closed or self._waiting.hurry or now_s - flushed_s >= intake.flush_s
-                waiting = self._take() if due and not empty else None
+                waiting = self._waiting.take(intake.batch_max) if due and self._waiting else None
             if now_s - revived_s >= REVIVE_S and not closed:
                 revived_s = now_s
                 self.line.start()  # nothing while paho's thread lives
@@ -215,28 +192,10 @@ class Intake:
             if closed and (waiting is None or self._failing_s is not None):
                 return
 
-    def _take(self) -> Waiting:
-        """What waits now, of events at most batch_max; the rest stays and hurries."""
-        most, batch = self._settings.intake.batch_max, self._waiting.batch
-        now = Batch(batch.events[:most], batch.states, batch.availabilities, batch.traces)
-        taken = Waiting(now, self._waiting.messages[:most])
-        self._waiting = Waiting(Batch(batch.events[most:]), self._waiting.messages[most:], len(batch.events) > most)
-        return taken
-
-    def _put_back(self, failed: Waiting) -> None:
-        """Nothing of it was stored: it comes first the next time, but never over what is newer."""
-        with self._news:
-            old, new = failed.batch, self._waiting.batch
-            new.events[:0], self._waiting.messages[:0] = old.events, failed.messages
-            new.states = {**old.states, **{device: state for device, state in new.states.items() if state.at or device not in old.states}}
-            new.availabilities = {**old.availabilities, **new.availabilities}
-            new.traces = {**old.traces, **new.traces}
-            self._waiting.hurry = True
-
     def _store_all(self, waiting: Waiting) -> bool:
         """Store, then receipt. False: it could not be stored now, and waits again."""
         try:
-            stored = self._store.write(waiting.batch, self._jobs_for, self._clock())
+            stored = self._store.write(waiting.batch(), self._jobs_for, self._clock())
         except Exception as error:  # noqa: BLE001  (whatever it is, the other messages must go on)
             return self._store_one_by_one(waiting, error) if _is_of_the_message(error) else self._failed(waiting, error)
         self._stored(waiting, stored)
@@ -250,16 +209,18 @@ class Intake:
             self._live.stored("")
         if stored.new:
             self._wake()
-        batch = waiting.batch
-        self._live.touch({*batch.states, *batch.availabilities, *(one.device for one in batch.events)})
+        self._live.touch(waiting.devices())
         self.stored += len(stored.new)
         self.repeated += len(stored.known)
         self._receipt((event.device, event.id) for event in stored.new)
         self._receipt((one.device, one.event.id) for one in stored.known)
         for one in stored.foreign:
             self._refuse(one.device, one.event.id, "an event of this id was told by another device")
-        for message in waiting.messages:
+        for message in waiting.messages():
             self.line.confirm(message)
+        if self._owed and not self._waiting.events:
+            self._owed = False
+            self.line.again()
 
     def _receipt(self, told: Iterable[tuple[str, str]]) -> None:
         for device, event_id in told:
@@ -274,31 +235,23 @@ class Intake:
         self._live.stored(why)
         if now_s - self._failing_s >= self._settings.intake.step_aside_s:
             self.line.share(False)
-        self._put_back(waiting)
+        with self._news:
+            self._waiting.put_back(waiting)
         return False
 
     def _store_one_by_one(self, waiting: Waiting, error: Exception) -> bool:
         """Something in the batch cannot be stored as it is: find it, set it apart, keep the rest."""
-        batch = waiting.batch
-        parts = [Waiting(Batch([one]), [message]) for one, message in zip(batch.events, waiting.messages, strict=True)]
-        parts += [Waiting(Batch(states={device: one}), []) for device, one in batch.states.items()]
-        parts += [Waiting(Batch(availabilities=batch.availabilities, traces=batch.traces), [])]
-        if len(batch.events) + len(batch.states) + bool(batch.availabilities or batch.traces) <= 1:
-            device = next(iter([*(one.device for one in batch.events), *batch.states]), "(several)")
-            self._refuse(device, "cannot be stored", _cause(error))
-            log.error("one message is left out and not receipted: %s", _cause(error), exc_info=not isinstance(error, SQLAlchemyError))
-            for message in waiting.messages:
-                self.line.confirm(message)
-            return True
-        done = True
-        for part in parts:
-            done &= _is_empty(part) or self._store_all(part)
-        return done
-
-
-def _is_empty(waiting: Waiting) -> bool:
-    batch = waiting.batch
-    return not (batch.events or batch.states or batch.availabilities or batch.traces)
+        parts = waiting.parts()
+        if len(parts) > 1:
+            done = True
+            for part in parts:
+                done &= self._store_all(part)
+            return done
+        self._refuse(next(iter(waiting.devices()), "(trace)"), "cannot be stored", _cause(error))
+        log.error("one message is left out and not receipted: %s", _cause(error), exc_info=not isinstance(error, SQLAlchemyError))
+        for message in waiting.messages():
+            self.line.confirm(message)
+        return True
 
 
 def _is_of_the_message(error: Exception) -> bool:

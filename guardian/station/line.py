@@ -1,16 +1,19 @@
 """The station's line to the broker, on paho: comes back by itself, and confirms an event to the broker only after it was stored.
 
 Theory of operation. Availability and state are heard at QoS 0: they are retained and repeated, and a broker must not queue a night of
-heartbeats. Events are heard at QoS 1 and confirmed by hand, so that the broker sends at most inflight_max before the first is stored; then
-it waits, and nothing has to be dropped here. Alone, the station keeps its session at the broker, which collects events while it is away.
-With a share_group it keeps none: a dead station's session would sit on its share. Either way the device repeats what nobody has stored.
-A confirmation belongs to the connection on which its message came (`era`); a late one could confirm another message.
+heartbeats. Events are heard at QoS 1 and confirmed by hand: a good broker sends at most inflight_max before the first is stored. Alone, the
+station keeps its session at the broker, which collects events while it is away. With a share_group it keeps none: a dead station's session
+would sit on its share. Either way the device repeats what nobody has stored. A confirmation belongs to the connection on which its message
+came (`era`); a late one could confirm another message.
 """
 
+import contextlib
 import logging
+import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +36,7 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_S = 2.0
 ANSWERS_MAX = 1000
+BRIEF_S = 3.0
 REFUSED = 0x80
 NOBODY = 16  # MQTT 5, 3.4.2.1: no matching subscribers
 TAKEN_OVER = 0x8E
@@ -67,7 +71,8 @@ class Line:
         self._answers: dict[int, int | None] = {}  # mid -> reason, of the newest
         self._news = threading.Condition()
         self._shares = True
-        self._refused = False
+        self._refused = self._closing = False
+        self._connected_s = 0.0
         self._client = self._made(settings)
 
     def start(self) -> None:
@@ -112,6 +117,13 @@ class Line:
         if message.mid and message.era == self._era:
             self._client.ack(message.mid, 1)
 
+    def again(self) -> None:
+        """Connect anew: the broker then repeats what was never confirmed."""
+        sock = self._client.socket()
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+
     def share(self, take: bool) -> None:
         """Take part in the shared events, or leave them to the other stations. Nothing without a share_group."""
         if self._broker.share_group and take != self._shares:
@@ -124,6 +136,7 @@ class Line:
 
     def close(self) -> None:
         """Send what is waiting, and disconnect."""
+        self._closing = True
         self._client.disconnect()
         stopping = threading.Thread(target=self._client.loop_stop, daemon=True)  # a thread that looks up a name takes its time
         stopping.start()
@@ -174,6 +187,7 @@ class Line:
 
     def _on_connect(self, client: Client, userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None) -> None:
         self._era += 1
+        self._connected_s = time.monotonic()
         self._refused = reason.is_failure
         if self._refused:
             self._down(f"{self._where} refuses the connection: {reason}")
@@ -194,10 +208,15 @@ class Line:
     def _on_disconnect(
         self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
-        if reason.value == TAKEN_OVER:
-            self._down(f"{self._where}: another station has connected under the same name: give each its own station.name")
-        elif not self._refused:
-            self._down(f"{self._where}: {reason}")
+        if self._closing or self._refused:  # the latter was said, with a better reason than the one that comes here
+            return
+        brief = time.monotonic() - self._connected_s < BRIEF_S  # mosquitto 2.0 says nothing when it throws a namesake out
+        hint = (
+            "; if another station connects under the same name, give each its own station.name"
+            if brief or reason.value == TAKEN_OVER
+            else ""
+        )
+        self._down(f"{self._where}: {reason}{hint}")
 
     def _on_connect_fail(self, client: Client, userdata: Any) -> None:
         self._down(f"{self._where}: {sys.exc_info()[1] or 'cannot connect'}")  # paho calls this while it handles the OSError

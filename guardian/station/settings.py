@@ -60,6 +60,7 @@ class Broker(Section, frozen=True, kw_only=True):
 
 class Intake(Section, frozen=True, kw_only=True):
     batch_max: Annotated[int, Meta(ge=1, le=1000)]
+    waiting_max: Annotated[int, Meta(ge=100, le=1000000)]
     flush_s: Annotated[float, Meta(ge=0.01, le=5)]
     retry_s: Annotated[float, Meta(ge=0.05, le=60)]
     step_aside_s: Seconds

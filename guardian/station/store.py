@@ -140,9 +140,8 @@ class Store:
             if batch.traces:
                 session.execute(self._insert(Trace).on_conflict_do_nothing(), [batch.traces[key] for key in sorted(batch.traces)])
             stored = self._write_events(session, batch.events)
-            for event in stored.new:
-                self._note(session, event)
-                self._add_jobs(session, jobs_for(event.device, event, now))
+            self._note(session, stored.new)
+            self._add_jobs(session, [job for event in stored.new for job in jobs_for(event.device, event, now)])
         return stored
 
     def _write_state(self, session: Session, heard: HeardState) -> None:
@@ -186,21 +185,23 @@ class Store:
         known = [one for one in heard if owners[one.event.id] == one.device and not (one.event.id in added and first[one.event.id] is one)]
         return Stored(new, known, [one for one in heard if owners[one.event.id] != one.device])
 
-    def _note(self, session: Session, event: Event) -> None:
-        """What a new event means beside its own row."""
-        if event.severity == "critical" or event.event_type == "session_started":
-            session.execute(self._insert(Last).values(device=event.device).on_conflict_do_nothing())
-        if event.severity == "critical":
+    def _note(self, session: Session, events: Sequence[Event]) -> None:
+        """What new events (in order) mean beside their own rows."""
+        critical = {event.device: event for event in events if event.severity == "critical"}  # the newest of each device
+        begun = {event.device: event for event in events if event.event_type == "session_started"}
+        for device in sorted(critical.keys() | begun.keys()):
+            session.execute(self._insert(Last).values(device=device).on_conflict_do_nothing())
+        for event in sorted(critical.values(), key=lambda one: one.device):
             last = session.get_one(Last, event.device)
             before = session.get(Event, last.critical_id) if last.critical_id else None
             if before is None or install_of(before.id) != install_of(event.id) or _order(before) < _order(event):
-                last.critical_id, last.critical_alarm_id = event.id, _alarm_of(_chain(session, event), event)
-                session.flush()
-        elif event.event_type == "session_started":
+                values = {"critical_id": event.id, "critical_alarm_id": _alarm_of(_chain(session, event), event)}
+                session.execute(update(Last).where(Last.device == event.device).values(**values))
+        for event in begun.values():
             later = or_(Last.session_at.is_(None), Last.session_at < event.at)
             session.execute(update(Last).where(Last.device == event.device, later).values(session_at=event.at))
-        elif event.event_type == "acknowledged":
-            alarm_id = _alarm_of(_chain(session, event), event)
+        for event in events:
+            alarm_id = _alarm_of(_chain(session, event), event) if event.event_type == "acknowledged" else None
             if alarm_id:
                 command = msgspec.json.decode(event.evidence_json).get("command")
                 self._ack(session, alarm_id, event.device, "", event.at, command if isinstance(command, str) else None)
