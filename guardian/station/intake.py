@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 REVIVE_S = 1.0
 KINDS_MAX = 1000  # kinds of refusals told apart
 CLOSE_S = 5.0
+ROUND_S = 60.0  # a write that waits for another station's takes station.busy_s, and never this long
 
 Urgent = tuple[Any, ...]  # what of a state is written at once when it changes
 Slot = tuple[int, str]
@@ -66,6 +67,7 @@ class Intake:
         self._slots: dict[str, Slot] = {}
         self._failing_s: float | None = None  # monotonic: since when nothing could be stored
         self._owed = False  # the broker holds events that were dropped here
+        self._round_s = time.monotonic()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
@@ -84,6 +86,10 @@ class Intake:
         if self._thread.ident is not None:
             self._thread.join(CLOSE_S)
         self.line.close()
+
+    def works(self) -> bool:
+        """Whether its thread goes round; for the watchdog."""
+        return self._thread.is_alive() and time.monotonic() - self._round_s < ROUND_S
 
     # --- hearing, in paho's thread
 
@@ -177,7 +183,7 @@ class Intake:
         while True:
             with self._news:
                 self._news.wait_for(lambda: self._closed or self._waiting.hurry, intake.flush_s)
-                now_s = time.monotonic()
+                now_s = self._round_s = time.monotonic()
                 closed = self._closed
                 due = closed or self._waiting.hurry or now_s - flushed_s >= intake.flush_s
                 waiting = self._waiting.take(intake.batch_max) if due and self._waiting else None

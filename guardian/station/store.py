@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, aliased
 from guardian.station import tables
 from guardian.station.payloads import EventPayload, StatePayload, install_of
 from guardian.station.settings import Settings
-from guardian.station.tables import Ack, Attempt, Episode, Event, Last, Login, PushJob, Table, Trace, User, Wearer
+from guardian.station.tables import Ack, Attempt, Episode, Event, Last, Login, PushJob, Table, Trace, Wearer
 
 OPENING = ("fall_suspected", "fall", "sos")  # the first of these since the last closing one gives its id to the alarm
 CLOSING = ("cleared", "cancelled")
@@ -461,10 +461,6 @@ class Store:
         """Delete a job that nobody needs any more."""
         self.drop_jobs(PushJob.id == job_id)
 
-    def drop_jobs_of(self, event_id: str) -> int:
-        """Delete the unsent jobs of an event or episode; how many."""
-        return self.drop_jobs(PushJob.event_id == event_id)
-
     def drop_jobs(self, which: Any) -> int:
         """Delete unsent jobs by a condition on PushJob; how many."""
         with self.writes() as session:
@@ -479,14 +475,6 @@ class Store:
             ask = ask.where(PushJob.event_id == event_id)
         with self.reads() as session:
             return list(session.scalars(ask))
-
-    def next_due(self) -> datetime | None:
-        """When the next unsent job may be taken: its due time, or the end of its lease if that is later."""
-        with self.reads() as session:
-            rows = session.execute(
-                select(PushJob.due_at, PushJob.leased_until).where(PushJob.sent_at.is_(None)).order_by(PushJob.due_at).limit(200)
-            )
-            return min((max(due, leased or due) for due, leased in rows), default=None)
 
     # --- episodes
 
@@ -519,113 +507,6 @@ class Store:
         ask = select(Episode).where(Episode.ended_at.is_(None)).order_by(Episode.begun_at)
         with self.reads() as session:
             return list(session.scalars(ask if kind is None else ask.where(Episode.kind == kind)))
-
-    # --- users
-
-    def add_user(
-        self, name: str, password_hash: str, role: str, wearers: Collection[str], now: datetime, language: str | None = None
-    ) -> bool:
-        """Add a user; False: there is one of that name, and it stays as it is."""
-        row = {"name": name, "password_hash": password_hash, "role": role, "language": language, "created": now}
-        insert = self._insert(User).values(**row, wearers_json=_ids(wearers))
-        with self.writes() as session:
-            return _count(session.execute(insert.on_conflict_do_nothing())) == 1
-
-    def change_user(
-        self,
-        name: str,
-        *,
-        password_hash: str | None = None,
-        role: str | None = None,
-        wearers: Collection[str] | None = None,
-        language: str | None = None,
-    ) -> bool:
-        """Change what is given; whether there is such a user."""
-        changes: dict[str, Any] = {"password_hash": password_hash, "role": role, "language": language}
-        changes["wearers_json"] = None if wearers is None else _ids(wearers)
-        values = {key: value for key, value in changes.items() if value is not None}
-        with self.writes() as session:
-            if not values:
-                return session.get(User, name) is not None
-            return _count(session.execute(update(User).where(User.name == name).values(**values))) == 1
-
-    def remove_user(self, name: str) -> bool:
-        """Remove a user and close all of the user's logins; whether there was one."""
-        with self.writes() as session:
-            session.execute(delete(Login).where(Login.user == name))
-            return _count(session.execute(delete(User).where(User.name == name))) == 1
-
-    def user(self, name: str) -> User | None:
-        """One user."""
-        with self.reads() as session:
-            return session.get(User, name)
-
-    def users(self) -> list[User]:
-        """All users, by name."""
-        with self.reads() as session:
-            return list(session.scalars(select(User).order_by(User.name)))
-
-    # --- logins
-
-    def add_login(self, token_hash: str, user: str, csrf: str, now: datetime) -> None:
-        """Keep an open login."""
-        with self.writes() as session:
-            session.add(Login(token_hash=token_hash, user=user, created=now, last_seen=now, csrf=csrf))
-
-    def login(self, token_hash: str) -> tuple[Login, User] | None:
-        """An open login and its user."""
-        with self.reads() as session:
-            row = session.execute(select(Login, User).join(User, User.name == Login.user).where(Login.token_hash == token_hash)).first()
-            return (row[0], row[1]) if row else None
-
-    def touch_login(self, token_hash: str, now: datetime) -> None:
-        """Note that it is in use."""
-        with self.writes() as session:
-            session.execute(update(Login).where(Login.token_hash == token_hash).values(last_seen=now))
-
-    def remove_login(self, token_hash: str) -> None:
-        """Log out."""
-        with self.writes() as session:
-            session.execute(delete(Login).where(Login.token_hash == token_hash))
-
-    def remove_logins(self, user: str, but: str | None = None) -> int:
-        """Log a user out everywhere (but here); how many logins."""
-        with self.writes() as session:
-            return _count(session.execute(delete(Login).where(Login.user == user, Login.token_hash != (but or ""))))
-
-    def expire_logins(self, seen_before: datetime, created_before: datetime) -> int:
-        """Close logins unused since, or open since; how many."""
-        with self.writes() as session:
-            return _count(session.execute(delete(Login).where(or_(Login.last_seen < seen_before, Login.created < created_before))))
-
-    def add_attempt(self, name: str, address: str, now: datetime) -> None:
-        """Note a failed login."""
-        with self.writes() as session:
-            session.add(Attempt(name=name[:60], address=address[:64], at=now))
-
-    def attempts(self, since: datetime, name: str | None = None, address: str | None = None) -> int:
-        """Failed logins since a time, of a name, from an address."""
-        ask = select(func.count()).select_from(Attempt).where(Attempt.at >= since)
-        if name is not None:
-            ask = ask.where(Attempt.name == name[:60])
-        if address is not None:
-            ask = ask.where(Attempt.address == address[:64])
-        with self.reads() as session:
-            return session.scalar(ask) or 0
-
-    def forget_attempts(self, name: str) -> None:
-        """After a login that succeeded, or for a user who asked an admin."""
-        with self.writes() as session:
-            session.execute(delete(Attempt).where(Attempt.name == name[:60]))
-
-
-def wearers_of(user: User) -> frozenset[str] | None:
-    """The device ids that a user may see; None: all."""
-    return None if user.role == "admin" else frozenset(msgspec.json.decode(user.wearers_json, type=list[str]))
-
-
-def _ids(devices: Collection[str]) -> str:
-    return msgspec.json.encode(sorted(devices)).decode()
 
 
 def _count(result: Any) -> int:
