@@ -17,6 +17,7 @@ class Waves(NamedTuple):
 
     locked: NDArray[np.complex128]  # (6, HARMONICS): x y z (m), roll pitch yaw (rad) per harmonic of the step phase
     loose: NDArray[np.float64]  # (6,): rms of what is not in step: force x y z (m/s²), rate x y z (rad/s)
+    halves: NDArray[np.int64] | None = None  # of `locked`, in half steps, where it is not HARMONICS; its `loose` is then of the long noise
 
 
 # Gait at the waist, harmonics of the step rate (whole: both steps alike; halves: left and right differ): amplitude slow, amplitude brisk,

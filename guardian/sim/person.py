@@ -1,7 +1,13 @@
 """Who wears the belt: a person's measures, drawn by seed."""
 
+from typing import Literal
+
 import numpy as np
 from msgspec import Struct
+
+from guardian.sim.gait import Waves, gait_waves
+
+Gait = Literal["walk", "run", "stairs"]
 
 
 class Person(Struct, frozen=True, kw_only=True):
@@ -21,7 +27,16 @@ class Person(Struct, frozen=True, kw_only=True):
     descent_s: float = 0.583  # start of descent to pelvis impact: 583 ± 255 ms (Choi 2015, 25 filmed falls of old people)
     imbalance_s: float = 0.69  # before it, from loss of balance: 1271 - 583 ms (same)
     impact_g: float = 5.0  # norm; SisFall's backward falls F02 peak at 4.4-11.7 g (10th-90th percentile), fainting F06 at 3.5-8.6
+    uneven: float = 1.0  # size of that unevenness, against some 4 % of step time and 9 % of step size
     seed: int = 0  # of the phases of sway and of the unevenness of steps
+
+    def step_rate(self, gait: Gait, speed: float) -> float:
+        """Steps/s at `speed` m/s, backward when negative. Old walkers raise backward speed by cadence a little (Laufer 2005)."""
+        return self.cadence / 60 * (1 + 0.06 * (abs(speed) - 0.75))
+
+    def waves(self, gait: Gait, speed: float, step_rate: float, fatigue: float = 0.0) -> Waves:
+        """How the belt moves in that gait. `fatigue` 0 … 1."""
+        return gait_waves(abs(speed), step_rate, self.vigour)
 
     @classmethod
     def drawn(cls, seed: int, belt_tilt_deg: float = 0.0) -> "Person":

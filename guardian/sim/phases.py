@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from guardian.sim.gait import G, Waves, gait_waves
+from guardian.sim.gait import G, Waves
 from guardian.sim.person import Person
 
 Array = NDArray[np.float64]
@@ -26,6 +26,8 @@ class Stance(Struct, frozen=True, kw_only=True):
     pitch: float = 0.0
     roll: float = 0.0
     height: float = 0.95
+    floor: float = 0.0  # under the feet
+    rising: float = 0.0  # speed of the height, m/s
     speed: float = 0.0  # along the heading; backward is negative
     gait: float = 0.0  # 0 … 1
     sway: float = 1.0
@@ -48,6 +50,7 @@ class Course(NamedTuple):
     height: Array | float
     sway: Array | float
     breath: Array | float
+    aside: Array | float = 0.0  # speed to the left, m/s
 
 
 def eased(s: Array, seconds: float, start: float, end: float) -> Array:
@@ -63,6 +66,18 @@ def through(s: Array, start: float, *stations: tuple[float, float]) -> Array:
         path += eased(s - t0, t1 - t0, value, target) - value
         t0, value = t1, target
     return path
+
+
+def settling(s: Array, seconds: float, start: float, rate: float, end: float) -> Array:
+    """From `start`, moving at `rate`, to rest at `end` in `seconds`: the quintic with no acceleration at either end."""
+    u = np.clip(s / seconds, 0.0, 1.0)
+    u3 = u * u * u
+    return np.asarray(start + (end - start) * u3 * (10 - u * (15 - 6 * u)) + rate * seconds * (u - u3 * (6 - u * (8 - 3 * u))))
+
+
+def carried_up(s: Array, start: Stance) -> Array | float:
+    """What is left of a rise or descent that was cut short, m: it runs out in a quarter of a second."""
+    return settling(s, 0.25, 0.0, start.rising, 0.0) if abs(start.rising) > 0.005 else 0.0
 
 
 ONSET = 0.35  # share of a descent in which the support gives way
@@ -116,6 +131,14 @@ class Phase(Struct, frozen=True):
         """Cadence (steps/s), direction (±1) and gait of this phase; by default what was."""
         return start.cadence, start.direction, start.waves
 
+    def stepping(self, s: Array, start: Stance, who: Person) -> Array | None:
+        """Steps/s at times `s`, where a phase times its own steps; they are whole ones then."""
+        return None
+
+    def rise(self, seconds: float, start: Stance, who: Person) -> float:
+        """How much higher the floor under the feet is after so many seconds of it, m."""
+        return 0.0
+
 
 class Hold(Phase, frozen=True):
     """As it is, for ever: what follows the last phase."""
@@ -142,7 +165,7 @@ class Stand(Phase, frozen=True):
             yaw=start.yaw,
             pitch=eased(s, 1.0, start.pitch, 0.0),
             roll=eased(s, 1.0, start.roll, 0.0),
-            height=eased(s, 1.0, start.height, who.belt_height_m),
+            height=eased(s, 1.0, start.height, start.floor + who.belt_height_m) + carried_up(s, start),
             sway=eased(s, 1.0, start.sway, 1.0),
             breath=eased(s, 1.0, start.breath, 0.5),
         )
@@ -153,6 +176,10 @@ class Walk(Phase, frozen=True):
 
     speed: float = -0.8
     stops_on_sound: bool = False
+    lean_deg: float | None = None  # forward of the trunk; None: the person's own
+    veer_deg: float = 0.0  # the way winds about straight on by that much
+    bend_deg: float = 0.0  # a corner in the middle of the way, left positive
+    fatigue: float = 0.0  # 0 … 1: slower steps, softer knees
 
     def course(self, s: Array, start: Stance, who: Person) -> Course:
         """See Phase. Speed wanders by 4 % over some 7 s, as people's does."""
@@ -161,18 +188,28 @@ class Walk(Phase, frozen=True):
         return Course(
             speed=start.speed + (self.speed * wander - start.speed) * ramp,
             gait=eased(s, 0.8, start.gait, 1.0),
-            yaw=start.yaw,
-            pitch=eased(s, 1.5, start.pitch, -radians(who.lean_back_deg) if self.speed < 0 else 0.0),
+            yaw=start.yaw + radians(self.veer_deg) * np.sin(tau * s / 13.7 + who.seed) * eased(s, 3.0, 0.0, 1.0) + self.bending(s),
+            pitch=eased(s, 1.5, start.pitch, self.leaning(who)),
             roll=eased(s, 1.0, start.roll, 0.0),
-            height=eased(s, 1.0, start.height, who.belt_height_m),
+            height=eased(s, 1.0, start.height, start.floor + who.belt_height_m),
             sway=eased(s, 1.0, start.sway, 0.3),
             breath=eased(s, 1.0, start.breath, 0.5),
         )
 
     def pace(self, start: Stance, who: Person) -> tuple[float, float, Waves | None]:
-        """See Phase. Old walkers raise backward speed by cadence a little (Laufer 2005)."""
-        rate = who.cadence / 60 * (1 + 0.06 * (abs(self.speed) - 0.75))
-        return rate, 1.0 if self.speed >= 0 else -1.0, gait_waves(abs(self.speed), rate, who.vigour)
+        """See Phase."""
+        rate = who.step_rate("walk", self.speed) * (1 - 0.06 * self.fatigue)
+        return rate, 1.0 if self.speed >= 0 else -1.0, who.waves("walk", self.speed, rate, self.fatigue)
+
+    def bending(self, s: Array) -> Array | float:
+        """What the corner adds to the heading, rad: walked round in 2.4 s."""
+        return eased(s - self.seconds / 2 + 1.2, 2.4, 0.0, radians(self.bend_deg)) if self.bend_deg else 0.0
+
+    def leaning(self, who: Person) -> float:
+        """Pitch of the trunk, rad."""
+        if self.lean_deg is not None:
+            return radians(self.lean_deg)
+        return -radians(who.lean_back_deg) if self.speed < 0 else 0.0
 
 
 class Turn(Phase, frozen=True):
@@ -195,7 +232,7 @@ class Turn(Phase, frozen=True):
 
     def pace(self, start: Stance, who: Person) -> tuple[float, float, Waves | None]:
         """See Phase."""
-        return who.cadence / 60, 1.0, gait_waves(0.3, who.cadence / 60, who.vigour)
+        return who.cadence / 60, 1.0, who.waves("walk", 0.3, who.cadence / 60)
 
 
 class Stumble(Phase, frozen=True):
@@ -267,7 +304,7 @@ class Faint(Phase, frozen=True):
             yaw=eased(s, end, start.yaw, start.yaw + radians(20.0)),
             pitch=eased(s, end, start.pitch, -radians(84.0)),
             roll=eased(s, end, start.roll, radians(12.0)),
-            height=eased(s, end, start.height, TripBackward.LYING_M),
+            height=eased(s, end, start.height, start.floor + TripBackward.LYING_M),
             sway=eased(s, end, start.sway, 0.0),
             breath=eased(s, end, start.breath, 1.0),
         )
@@ -298,7 +335,7 @@ class GetUp(Phase, frozen=True):
             yaw=start.yaw,
             pitch=through(s, start.pitch, (a, 0.0), (b, radians(35.0)), (self.seconds, 0.0)),
             roll=eased(s, a, start.roll, 0.0),
-            height=through(s, start.height, (a, 0.22), (b, 0.5), (self.seconds, who.belt_height_m)),
+            height=through(s, start.height, *((t, start.floor + h) for t, h in ((a, 0.22), (b, 0.5), (self.seconds, who.belt_height_m)))),
             sway=eased(s, self.seconds, start.sway, 1.0),
             breath=eased(s, self.seconds, start.breath, 0.5),
         )

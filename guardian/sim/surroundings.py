@@ -9,7 +9,7 @@ World axes: x the walker's forward at the start, y left, z up, metres, floor at 
 """
 
 from collections.abc import Iterable
-from math import acos, asin, cos, hypot, pi, radians
+from math import acos, asin, atan2, cos, hypot, pi, radians
 from typing import Protocol
 
 import numpy as np
@@ -129,3 +129,33 @@ class Surroundings:
 
     def _spurious(self) -> float:
         return float(self._luck.uniform(self.rates.spurious_near_m, self.rates.spurious_far_m))
+
+
+class Staircase(Struct, frozen=True):
+    """Stairs that go up behind a walker who goes to -x, or down: `steps` risers, the first at `start_x` from a floor at `floor_z`.
+
+    A riser faces the beam squarely where it stands within the cone: from the belt, a few stairs up. Stairs downward send nothing back
+    (their treads are seen at a grazing angle only).
+    """
+
+    start_x: float
+    steps: int
+    riser_m: float = 0.17
+    tread_m: float = 0.29
+    floor_z: float = 0.0
+    soft: bool = False
+
+    def distance(self, t_s: float, eye: Point, axis: Point, rates: Rates) -> float | None:
+        """See Thing."""
+        level = hypot(axis[0], axis[1])
+        if level < 0.3 or axis[0] / level > -cos(radians(rates.oblique_deg)):
+            return None
+        aim, half = asin(max(-1.0, min(1.0, axis[2]))), radians(rates.beam_half_angle_deg)
+        for step in range(self.steps):
+            away = eye[0] - (self.start_x - step * self.tread_m)
+            if away <= 0.05:
+                continue
+            top = self.floor_z + (step + 1) * self.riser_m - eye[2]
+            if atan2(top, away) >= aim - half and atan2(top - self.riser_m, away) <= aim + half:
+                return hypot(away, min(0.0, top))
+        return None

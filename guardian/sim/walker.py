@@ -53,6 +53,7 @@ class Body:
             for band in ((0.12, 0.2), (0.25, 0.4), (0.45, 0.7), (0.8, 1.1))
         ]
         self._uneven = rng.uniform(0, tau, 4)
+        self._rattle: Array | None = None
         self._loose_hz, self._loose_phase = rng.uniform(*LOOSE_HZ, (6, 5)), rng.uniform(0, tau, (6, 5))
         p, r = radians(who.belt_pitch_deg), radians(who.belt_roll_deg)
         self._mount = np.array([
@@ -126,6 +127,19 @@ class Body:
             begin += length
         return None
 
+    def told(self, end_ns: int) -> tuple[tuple[float, float, Phase, Stance], ...]:
+        """What was done up to `end_ns`, in order: begin (s), end (s), phase, and the stance it began from."""
+        self._reach(end_ns // STEP_NS + 1)
+        begun = [one for one in self._begun if one.first * STEP_NS < end_ns]
+        ends = [*(one.first for one in begun[1:]), end_ns // STEP_NS]
+        return tuple((one.first * STEP_S, end * STEP_S, one.phase, one.start) for one, end in zip(begun, ends, strict=True))
+
+    def step_times_s(self, end_ns: int) -> Array:
+        """When each step was completed, up to `end_ns`, s."""
+        self._reach(end_ns // STEP_NS + 1)
+        done = np.floor(self._gone[: end_ns // STEP_NS + 1, 0] + 1e-3)
+        return np.repeat(np.arange(1, len(done)) * STEP_S, np.clip(np.diff(done), 0, None).astype(np.int64))
+
     @property
     def reacting_ns(self) -> tuple[tuple[int, int], ...]:
         """Spans (begin, end) in which a heard STOP would change the script."""
@@ -174,16 +188,20 @@ class Body:
         done = self._made - begun.first
         count = min(BLOCK, _samples(phase) - done)
         s = (done + np.arange(count + 1, dtype=np.float64)) * STEP_S
-        speed, gait, yaw, pitch, roll, height, sway, breath = (np.broadcast_to(v, s.shape) for v in phase.course(s, start, who))
+        speed, gait, yaw, pitch, roll, height, sway, breath, aside = (np.broadcast_to(v, s.shape) for v in phase.course(s, start, who))
         cadence, direction, waves = phase.pace(start, who)
+        own_steps = phase.stepping(s, start, who)
+        if own_steps is not None and done == 0:  # feet are on the floor where such a phase begins
+            now = replace(now, steps=round(now.steps) + 1e-6, step_phase=tau * round(now.step_phase / tau))
 
         # Φ turns at the step rate; it starts and stops with the gait, quickly, as the first and last steps are whole ones
         fresh = start.waves is None or start.gait < 0.05
-        rate = (cadence if fresh else eased(s, 1.0, start.cadence, cadence)) * (1 - (1 - gait) ** 3)
+        rate = (cadence if fresh else eased(s, 1.0, start.cadence, cadence)) * (1 - (1 - gait) ** 3) if own_steps is None else own_steps
         steps = now.steps + _sum(rate)
         step_phase = now.step_phase + direction * tau * _sum(rate)
         heading_x, heading_y = np.cos(yaw), np.sin(yaw)
-        x, y = now.x + _sum(speed * heading_x), now.y + _sum(speed * heading_y)
+        x = now.x + _sum(speed * heading_x - aside * heading_y)
+        y = now.y + _sum(speed * heading_y + aside * heading_x)
 
         path = np.zeros((count + 1, 6))
         t = s + begun.first * STEP_S
@@ -191,7 +209,7 @@ class Body:
         if waves is not None and gait.any():
             mix = eased(s, 1.0, 0.0, 1.0) if changes else np.ones(count + 1)
             path[:] = (mix * gait)[:, None] * self._stepping(step_phase, t, waves)
-            if start.waves is not None and changes:
+            if start.waves is not None and changes and s[0] < 1.0:
                 path += ((1 - mix) * gait)[:, None] * self._stepping(step_phase, t, start.waves)
         nod, lean = self._swaying(t)
         nod, lean = sway * nod, sway * lean
@@ -225,7 +243,9 @@ class Body:
             self._now = replace(
                 self._now,
                 **{name: float(value[-1]) for name, value in ends.items()},
-                cadence=cadence,
+                cadence=cadence if own_steps is None or gait[-1] < 0.5 else float(own_steps[-1]),  # cut short: at its own rate
+                floor=start.floor + phase.rise(float(s[-1]), start, who),
+                rising=float(height[-1] - height[-2]) / STEP_S,
                 direction=direction,
                 waves=waves,
             )
@@ -234,9 +254,13 @@ class Body:
     def _stepping(self, step_phase: Array, t: Array, waves: Waves) -> Array:
         """Gait's part of the path: (n, 6). Steps differ in size and time by some per cent, as people's do (the uneven sums)."""
         a, b, c, d = self._uneven
-        uneven = step_phase + 0.09 * np.sin(0.23 * step_phase + a) + 0.07 * np.sin(0.41 * step_phase + b)
-        size = 1 + 0.10 * np.sin(0.37 * step_phase + c) + 0.08 * np.sin(0.61 * step_phase + d)
+        more = self.who.uneven
+        uneven = step_phase + more * 0.09 * np.sin(0.23 * step_phase + a) + more * 0.07 * np.sin(0.41 * step_phase + b)
+        size = 1 + more * 0.10 * np.sin(0.37 * step_phase + c) + more * 0.08 * np.sin(0.61 * step_phase + d)
         half = np.exp(0.5j * uneven)
+        if waves.halves is not None:
+            felt: Array = (waves.locked @ _powers(half, waves.halves)).real.T * size[:, None] + self._rattling(t) * waves.loose
+            return felt
         one = half * half
         two, three = one * one, one * one * one
         turning = np.stack([half, one, one * half, two, two * half, three, two * two, two * three])
@@ -246,6 +270,12 @@ class Body:
             size = waves.loose[axis] * np.sqrt(2 / len(rates)) / (rates * rates if axis < 3 else rates)
             moved[:, axis] += size @ np.sin(np.outer(rates, t) + self._loose_phase[axis][:, None])
         return moved
+
+    def _rattling(self, t: Array) -> Array:
+        """What is not in step, of unit rms in force and rate: a path that repeats after a minute. (n, 6)."""
+        if self._rattle is None:
+            self._rattle = rattle(self.who.seed)
+        return self._rattle[np.rint(t / STEP_S).astype(np.int64) % len(self._rattle)]
 
     def _swaying(self, t: Array) -> tuple[Array, Array]:
         """Quiet standing's own motion at times `t` (s): pitch and roll, rad."""
@@ -299,6 +329,36 @@ def _sum(rate: Array) -> Array:
     total = np.zeros(len(rate))
     np.cumsum(rate[:-1] * STEP_S, out=total[1:])
     return total
+
+
+def _powers(half: NDArray[np.complex128], wanted: NDArray[np.int64]) -> NDArray[np.complex128]:
+    """half**k for each k wanted, increasing: (k, n)."""
+    rows = np.empty((len(wanted), len(half)), dtype=np.complex128)
+    power, reached = np.ones_like(half), 0
+    for row, k in enumerate(wanted):
+        for _ in range(reached, k):
+            power = power * half
+        rows[row], reached = power, int(k)
+    return rows
+
+
+RATTLE = 32_768  # samples: 66 s
+RATTLE_HZ = (1.5, 12.5)
+
+
+def rattle(seed: int) -> Array:
+    """Band-limited noise whose second difference (x y z) or first (angles) has unit rms, level over RATTLE_HZ: (RATTLE, 6)."""
+    rng = np.random.default_rng([seed, 6])
+    hz = np.fft.rfftfreq(RATTLE, STEP_S)
+    band = (hz >= RATTLE_HZ[0]) & (hz <= RATTLE_HZ[1])
+    lines = np.zeros((6, len(hz)), dtype=np.complex128)
+    lines[:, band] = rng.standard_normal((6, int(band.sum()))) + 1j * rng.standard_normal((6, int(band.sum())))
+    felt = np.fft.irfft(lines, RATTLE)
+    lines /= felt.std(axis=1, keepdims=True)
+    omega = np.where(band, tau * hz, 1.0)
+    lines[:3] /= -(omega * omega)
+    lines[3:] /= 1j * omega
+    return np.ascontiguousarray(np.fft.irfft(lines, RATTLE).T)
 
 
 def _samples(phase: Phase) -> int:
