@@ -1,6 +1,6 @@
 """Every text that a person reads on the page or in a push, in each language, once.
 
-A text may name values in braces: `say("contact.stale", "en", ago="2 min ago")`. Values are put in as they are and never parsed again,
+A text may name values in braces: `say("contact.silent", "en", ago="2 min ago")`. Values are put in as they are and never parsed again,
 so what comes from the broker can break nothing. Tests hold the table complete: each key in each language, with the same values.
 """
 
@@ -53,7 +53,7 @@ WORDS: dict[str, dict[Language, str]] = {
         "de": "DIE STATION IST BLIND. Sie kann ihre Datenbank nicht lesen: Was unten steht, ist alt. Sehen Sie selbst nach den Menschen.",
     },
     # --- sound
-    "sound.enable": {"en": "Tap here to switch on the alarm sound", "de": "Hier tippen, um den Alarmton einzuschalten"},
+    "sound.enable": {"en": "Tap for the alarm sound", "de": "Tippen für den Alarmton"},
     "sound.on": {"en": "Alarm sound is on", "de": "Alarmton ist an"},
     "sound.only_open": {
         "en": "This page sounds only while it is open. For your pocket, set up push messages.",
@@ -141,16 +141,16 @@ WORDS: dict[str, dict[Language, str]] = {
     "status.guarding": {"en": "Guarded", "de": "Behütet"},
     "status.walking": {"en": "Walking, guarded", "de": "Geht, behütet"},
     "status.unknown": {"en": "Unknown", "de": "Unbekannt"},
+    "status.but": {"en": "{status}. {but}", "de": "{status}. {but}"},
     # --- what is beside it
     "note.no_session_today": {"en": "No session today", "de": "Heute nicht geübt"},
     "note.faults": {"en": "Device has a fault", "de": "Gerät hat einen Fehler"},
     "note.down_posture": {"en": "Not upright", "de": "Nicht aufrecht"},
     "note.posture_unknown": {"en": "Posture unknown", "de": "Haltung unbekannt"},
     "contact.live": {"en": "In contact", "de": "In Kontakt"},
-    "contact.stale": {"en": "Last word {ago}", "de": "Zuletzt gehört {ago}"},
-    "contact.lost": {"en": "Lost: last word {ago}", "de": "Verloren: zuletzt gehört {ago}"},
-    "contact.switched_off": {"en": "Switched off {ago}", "de": "Ausgeschaltet {ago}"},
-    "contact.never": {"en": "Never heard from", "de": "Noch nie gehört"},
+    "contact.silent": {"en": "Last word {ago}", "de": "Zuletzt gehört {ago}"},
+    "contact.unknown": {"en": "Unknown when last heard", "de": "Unbekannt, wann zuletzt gehört"},
+    "contact.never": {"en": "Not a word so far", "de": "Bisher kein Wort"},
     "battery.level": {"en": "Battery {percent} %", "de": "Akku {percent} %"},
     "battery.low": {"en": "Battery low: {percent} %", "de": "Akku schwach: {percent} %"},
     "battery.low_unmeasured": {"en": "Battery low", "de": "Akku schwach"},
@@ -196,7 +196,7 @@ WORDS: dict[str, dict[Language, str]] = {
     "command.cancel": {"en": "No, go back", "de": "Nein, zurück"},
     "command.locate": {"en": "Let it beep", "de": "Piepen lassen"},
     "command.locate_why": {"en": "The device beeps, so that you can find it.", "de": "Das Gerät piept, damit Sie es finden."},
-    "command.test": {"en": "Test the way to me", "de": "Weg zu mir prüfen"},
+    "command.test": {"en": "Test message", "de": "Testnachricht"},
     "command.test_why": {
         "en": "The device sends a test message; it appears under the messages below.",
         "de": "Das Gerät schickt eine Testnachricht; sie erscheint unten bei den Meldungen.",
@@ -404,7 +404,7 @@ WORDS: dict[str, dict[Language, str]] = {
     "time.hours": {"en": "{hours} h {minutes} min", "de": "{hours} h {minutes} min"},
     "time.day": {"en": "1 day", "de": "1 Tag"},
     "time.days": {"en": "{count} days", "de": "{count} Tagen"},
-    "time.unknown": {"en": "nobody knows when", "de": "niemand weiß, wann"},
+    "time.unknown": {"en": "unknown when", "de": "unbekannt, wann"},
     "time.at": {"en": "%d %b, %H:%M", "de": "%d.%m., %H:%M"},  # strftime; numbers alone where a month's name would need a language
 }
 

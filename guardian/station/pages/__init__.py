@@ -18,10 +18,11 @@ from guardian.station.command import Command
 from guardian.station.live import Live
 from guardian.station.pages import account, history, login, overview, session, wearer
 from guardian.station.pages.pulse import Pulse
-from guardian.station.pages.shell import shell
+from guardian.station.pages.shell import FAVICON, shell
 from guardian.station.pages.viewer import Parts, Viewer
 from guardian.station.settings import Settings
 from guardian.station.store import Store
+from guardian.station.words import say
 
 
 def build(store: Store, live: Live, command: Command, accounts: Accounts, settings: Settings, clock: Callable[[], datetime]) -> None:
@@ -35,7 +36,7 @@ def build(store: Store, live: Live, command: Command, accounts: Accounts, settin
         shell(viewer, routes(viewer))
         pulse.join(viewer)
 
-    ui.page("/{_:path}")(page)
+    ui.page("/{_:path}", title=say("page.title", "en"), favicon=FAVICON, dark=None)(page)
 
 
 def routes(viewer: Viewer) -> dict[str, Callable[..., Any]]:

@@ -8,7 +8,7 @@ from typing import get_args
 from guardian.station import words
 from guardian.station.pages.tags import Tag, icon, told
 from guardian.station.pages.viewer import Viewer
-from guardian.station.store import Feedback, Store
+from guardian.station.store import CHAIN, CLOSING, Feedback, Store
 from guardian.station.tables import Event
 
 ASK_FOR = timedelta(days=7)  # later nobody remembers
@@ -18,8 +18,11 @@ ANSWERS: tuple[Feedback, ...] = get_args(Feedback)
 
 def ask_about(store: Store, device: str, now: datetime) -> Event | None:
     """The newest alarm of a wearer that was cleared, if nobody has said yet what it was."""
-    cleared = store.events([device], since=now - ASK_FOR, event_types=["cleared"], limit=1)
-    alarm_id = store.alarm_of(cleared[0].id) if cleared else None
+    told = store.events([device], since=now - ASK_FOR, event_types=CHAIN, limit=50)
+    last = next((place for place, one in enumerate(told) if one.event_type in CLOSING), None)
+    if last is None or told[last].event_type != "cleared" or last + 1 == len(told):
+        return None
+    alarm_id = store.alarm_of(told[last + 1].id)  # of what came before it was cleared
     opened = store.event(alarm_id) if alarm_id else None
     return opened if opened is not None and opened.feedback is None else None
 
@@ -45,6 +48,8 @@ class Question:
     def update(self, event: Event | None) -> None:
         """Ask about this alarm, or about none."""
         self._event = event if event is not None and event.id not in self._answered else None
+        if self._event is not None and self._card.props.get("hidden"):
+            self._viewer.client.run_javascript(f"getHtmlElement({self._card.id})?.scrollIntoView({{block: 'center'}})")
         self._card.show(self._event is not None)
         if self._event is not None:
             self._what.say(f"{words.event(self._event.event_type, self._viewer.language)}, {self._viewer.at(self._event.at)}")

@@ -59,7 +59,7 @@ class History:
         say, anyone = viewer.say, {"": viewer.say("history.any")}
         with Tag("div", "summary"):
             Tag("h1", text=say("history.title"))
-        with Tag("div", "find four") as self._root:
+        with Tag("div", "find many") as self._root:
             search(say("history.search"), lambda text: self._set("_text", text))
             if len(self._names) > 1:
                 choice(say("history.who"), {**anyone, **self._names}, self._who, lambda one: self._set("_who", one))

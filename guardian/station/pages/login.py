@@ -4,7 +4,7 @@ from nicegui import ui
 from starlette.requests import Request
 
 from guardian.station import words
-from guardian.station.pages.shell import dressed, mark
+from guardian.station.pages.shell import FAVICON, dressed, mark
 from guardian.station.pages.tags import Tag
 
 PROBLEMS = {"wrong": "login.refused", "refused": "login.refused", "wait": "login.wait"}
@@ -13,7 +13,7 @@ PROBLEMS = {"wrong": "login.refused", "refused": "login.refused", "wait": "login
 def declare() -> None:
     """The page /login."""
 
-    @ui.page("/login", title=words.say("page.title", "en"))
+    @ui.page("/login", title=words.say("page.title", "en"), favicon=FAVICON, dark=None)
     def login(request: Request, to: str = "/", problem: str = "", wait: int = 0) -> None:
         language = words.language_of(None, request.headers.get("accept-language", ""))
         dressed(language)

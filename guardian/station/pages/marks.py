@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from guardian.contract import Severity
 from guardian.station import words
-from guardian.station.live import Contact, Picture, Status
+from guardian.station.live import LOOK, Contact, Picture, Status
 from guardian.station.pages.viewer import Viewer
 
 # status -> (tone of look.css, sign of Material Icons). What is not known looks different from what is well, and from what is off.
@@ -70,13 +70,24 @@ class Note(Struct, frozen=True):
 def tone_of(picture: Picture) -> str:
     """The tone of a wearer's card."""
     tone = STATUSES[picture.status][0]
-    return "warn" if picture.urgency == 3 and tone in ("well", "quiet") else tone
+    return "warn" if picture.urgency == LOOK and tone in ("well", "quiet") else tone
+
+
+def status_of(viewer: Viewer, picture: Picture) -> Note:
+    """How a wearer is, in one line; what makes somebody look who is otherwise well comes first."""
+    tone, sign = STATUSES[picture.status]
+    said = viewer.say(f"status.{picture.status}")
+    reasons = [*warnings_of(viewer, picture), *([battery_of(viewer, picture)] if picture.battery_low else [])]
+    if picture.urgency == LOOK and tone in ("well", "quiet") and reasons:
+        return Note(reasons[0].sign, viewer.say("status.but", status=said, but=reasons[0].text))
+    return Note(sign, said)
 
 
 def contact_of(viewer: Viewer, picture: Picture) -> Note:
     """Whether we hear the device, and since when not."""
-    ago = viewer.ago(picture.heard_at or picture.silent_since)
-    return Note(CONTACTS[picture.contact], viewer.say(f"contact.{picture.contact}", ago=ago))
+    since = picture.heard_at or picture.silent_since
+    key = picture.contact if picture.contact in ("live", "never") else "silent" if since else "unknown"
+    return Note(CONTACTS[picture.contact], viewer.say(f"contact.{key}", ago=viewer.ago(since)))
 
 
 def battery_of(viewer: Viewer, picture: Picture) -> Note:
@@ -113,4 +124,5 @@ def notes_of(viewer: Viewer, picture: Picture) -> list[Note]:
         notes.append(Note("event_busy", viewer.say("note.no_session_today")))
     if picture.contact != "never":
         notes.append(battery_of(viewer, picture))
-    return notes
+    status = status_of(viewer, picture)
+    return [note for note in notes if note.text not in status.text]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from guardian.station.live import LOOK, Picture
 from guardian.station.pages.alarm import AlarmCards, wants_card
-from guardian.station.pages.marks import STATUSES, Note, notes_of, tone_of
+from guardian.station.pages.marks import Note, notes_of, status_of, tone_of
 from guardian.station.pages.tags import Tag, button, choice, icon, link, search
 from guardian.station.pages.viewer import Viewer
 
@@ -122,9 +122,10 @@ class Row:
     def update(self, picture: Picture) -> None:
         """Show this now."""
         self._card.wear("tone", tone_of(picture))
-        self._sign.say(STATUSES[picture.status][1])
+        how = status_of(self._viewer, picture)
+        self._sign.say(how.sign)
         self._name.say(picture.name)
-        self._status.say(self._viewer.say(f"status.{picture.status}"))
+        self._status.say(how.text)
         notes = notes_of(self._viewer, picture)
         if notes != self._notes:
             self._notes = notes

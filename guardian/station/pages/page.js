@@ -7,7 +7,7 @@
 
 (() => {
   const BLIND_MS = 5000; // five beats
-  const RELOAD_MS = 20000; // blind for this long, and the station answers: begin anew
+  const RELOAD_MS = 10000; // blind for this long, and the station answers: begin anew
   const PERIOD_S = { alarm: 4.5, look: 15, blind: 10 };
   // [begin, length] in s. The alarm is the ten-pulse burst of IEC 60601-1-8, three and two, twice: what the wearer hears too.
   const RHYTHM = {
@@ -20,7 +20,7 @@
   const words = JSON.parse(document.getElementById("station-words").textContent);
 
   let context = null;
-  let beat = { sound: null, title: words.title };
+  let beat = { sound: null, title: words.title, chimes: 0 };
   let heard = Date.now();
   let next = 0; // audio time of the next burst
   let playing = null; // what the last burst was
@@ -129,6 +129,7 @@
 
   window.station = {
     beat(now) {
+      if (now.chimes > beat.chimes && now.sound === null && audible()) burst("look"); // somebody has become more urgent: once
       beat = now;
       heard = Date.now();
       look();

@@ -23,13 +23,13 @@ def distance(viewer: Viewer, trace: list[Trace], since: datetime, until: datetim
         for begin, end in unknown(trace, since, until)
     ]
     near = [{"yAxis": 0, "name": viewer.say("plot.near"), "itemStyle": {"color": NEAR}}, {"yAxis": NEAR_M}]
-    marks = {"silent": True, "label": {"fontSize": 12, "position": "insideTop"}, "data": [near, *areas]}
+    marks = {"silent": True, "label": {"fontSize": 12, "position": "insideTop", "textBorderWidth": 0}, "data": [near, *areas]}
     series = {
         **_line(name, [[_ms(at), value] for at, value in points(trace)]),
         "areaStyle": {"color": LINE, "opacity": 0.08},
         "markArea": marks,
     }
-    return {**_frame(since, until), "yAxis": {**_axis(name), "min": 0, "max": FAR_M + 0.2, "interval": 1}, "series": [series]}
+    return {**_frame(since, until), "yAxis": {**_axis(), "min": 0, "max": FAR_M, "interval": 1}, "series": [series]}
 
 
 def session(viewer: Viewer, trace: list[Trace], since: datetime, until: datetime) -> Options:
@@ -37,8 +37,8 @@ def session(viewer: Viewer, trace: list[Trace], since: datetime, until: datetime
     cadence, steps = viewer.say("plot.cadence"), viewer.say("plot.steps")
     return {
         **_frame(since, until),
-        "legend": {"top": 0},
-        "yAxis": [{**_axis(cadence), "min": 0}, {**_axis(steps), "min": 0, "splitLine": {"show": False}}],
+        "legend": {"top": 0, "itemGap": 24, "icon": "roundRect"},
+        "yAxis": [{**_axis(), "min": 0}, {**_axis(), "min": 0, "splitLine": {"show": False}}],
         "series": [
             _line(cadence, [[_ms(one.at), round(one.cadence, 1)] for one in trace]),
             {**_line(steps, [[_ms(one.at), one.steps] for one in trace], OTHER, "dashed"), "yAxisIndex": 1},
@@ -82,7 +82,7 @@ def _frame(since: datetime, until: datetime) -> Options:
     return {
         "animation": False,
         "textStyle": {"fontFamily": "inherit"},
-        "grid": {"left": 40, "right": 40, "top": 30, "bottom": 26},
+        "grid": {"left": 34, "right": 34, "top": 28, "bottom": 26},
         "tooltip": {"trigger": "axis", "confine": True},
         "xAxis": {
             "type": "time",
@@ -95,11 +95,9 @@ def _frame(since: datetime, until: datetime) -> Options:
     }
 
 
-def _axis(name: str) -> Options:
+def _axis() -> Options:
     return {
         "type": "value",
-        "name": name,
-        "nameTextStyle": {"align": "left", "fontSize": 12},
         "axisLabel": {"fontSize": 12},
         "splitLine": {"lineStyle": {"color": FAINT}},
     }

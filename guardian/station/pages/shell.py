@@ -23,9 +23,16 @@ STALLED_S = 5.0  # without a new snapshot: then the pictures are old, whatever t
 def dressed(language: Language) -> None:
     """The look, and what helps without scripts."""
     ui.add_head_html(f"<style>{LOOK}</style>")
+    ui.add_head_html(f"<script>document.documentElement.lang = {json.dumps(language)}</script>")
     ui.add_head_html('<meta name="theme-color" content="#f6f4ef" media="(prefers-color-scheme: light)">')
     ui.add_head_html('<meta name="theme-color" content="#11171a" media="(prefers-color-scheme: dark)">')
     ui.add_body_html(f"<noscript><p>{words.say('page.noscript', language)}</p></noscript>")
+
+
+FAVICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="none" stroke="#1b8a6b" stroke-width="3" stroke-linecap="round"'
+    ' stroke-linejoin="round"><circle cx="16" cy="16" r="13"/><path d="M20.5 10.5 12.5 16l8 5.5M9.5 11v10"/></svg>'
+)
 
 
 def mark(language: Language, path: str | None = None) -> None:
@@ -42,7 +49,6 @@ def alive(viewer: Viewer) -> None:
     """The script that hears the beat and sounds, and the words that it speaks. Nothing of the broker's is among them."""
     say = viewer.say
     spoken = {
-        "language": viewer.language,
         "title": say("page.title"),
         "blind": say("blind.page", ago="{ago}"),
         "blind_title": say("blind.title"),

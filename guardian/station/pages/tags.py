@@ -99,4 +99,4 @@ def search(label: str, typed: Callable[[str], Any]) -> Tag:
 
 def told(text: str, bad: bool = False) -> None:
     """A short word on what was just done, read out by screen readers."""
-    ui.notify(text, type="negative" if bad else "positive", position="top", timeout=10000 if bad else 4000)
+    ui.notify(text, position="bottom", timeout=10000 if bad else 4000, classes="bad" if bad else "", group=False)

@@ -11,7 +11,7 @@ from guardian.station.live import Picture
 from guardian.station.pages import plots
 from guardian.station.pages.alarm import AlarmCard, wants_card
 from guardian.station.pages.feedback import Question, ask_about
-from guardian.station.pages.marks import STATUSES, battery_of, contact_of, tone_of, warnings_of
+from guardian.station.pages.marks import battery_of, contact_of, status_of, tone_of, warnings_of
 from guardian.station.pages.messages import Messages
 from guardian.station.pages.tags import Tag, button, choice, icon, link
 from guardian.station.pages.viewer import Viewer
@@ -80,6 +80,7 @@ class WearerPage:
             viewer.client.open("/")
             return
         self._name.say(picture.name)
+        self._name.show(not wants_card(picture))  # the card says it, larger
         self._show_alarm(picture)
         self._now.update(picture)
         self._controls.update(picture)
@@ -146,8 +147,9 @@ class Now:
         viewer, state = self._viewer, picture.state
         live = picture.contact in ("live", "stale")
         self._card.wear("tone", tone_of(picture))
-        self._sign.say(STATUSES[picture.status][1])
-        self._status.say(viewer.say(f"status.{picture.status}"))
+        how = status_of(self._viewer, picture)
+        self._sign.say(how.sign)
+        self._status.say(how.text)
         self._exercise.say(words.exercise(state.exercise, viewer.language) if state else "")
         self._old.say("" if live or state is None else viewer.say("wearer.old", ago=viewer.ago(picture.heard_at)))
         self._old.show(not live and state is not None)
