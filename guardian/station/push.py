@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from guardian.config import ConfigError
 from guardian.contract import Severity
-from guardian.station.delivery import deliver
+from guardian.station.delivery import deliver, learn_services
 from guardian.station.message import Case, Message, compose, trial_message
 from guardian.station.settings import ContactPlan, Settings
 from guardian.station.store import CLOSING, Store
@@ -153,6 +153,7 @@ class Sender:
         return len(self._under_way)
 
     def _work(self) -> None:
+        learn_services()
         while not self._ending.is_set():
             self._careful_turn()
             self._listen(self._push.poll_s)

@@ -355,7 +355,7 @@ class Store:
         if known is not None and newest is not None and newest > known.at and by:
             session.execute(update(Ack).where(Ack.alarm_id == alarm_id).values(**values))
             return True
-        return _count(session.execute(insert.on_conflict_do_nothing())) == 1
+        return _added(session, insert, Ack.alarm_id)
 
     def ack(self, alarm_id: str) -> Ack | None:
         """Who acknowledged this alarm."""
@@ -394,7 +394,7 @@ class Store:
             | {"step": job.step or 0, "tries": 0}
             for job in jobs
         ]
-        return sum(_count(session.execute(self._insert(PushJob).values(row).on_conflict_do_nothing())) for row in rows)
+        return sum(_added(session, self._insert(PushJob).values(row), PushJob.id) for row in rows)
 
     def lease_jobs(self, station: str, now: datetime, lease_s: float, busy: Collection[str] = (), limit: int = 20) -> list[PushJob]:
         """Jobs that are due and nobody's, now this station's for lease_s: of each contact that is not busy the most pressing one, critical
@@ -483,7 +483,7 @@ class Store:
         or this very one was; nothing is added."""
         insert = self._insert(Episode).values(id=episode_id, device=device, kind=kind, begun_at=now)
         with self.writes() as session:
-            if _count(session.execute(insert.on_conflict_do_nothing())) == 0:
+            if not _added(session, insert, Episode.id):
                 return False
             self._add_jobs(session, jobs)
         return True
@@ -507,6 +507,11 @@ class Store:
         ask = select(Episode).where(Episode.ended_at.is_(None)).order_by(Episode.begun_at)
         with self.reads() as session:
             return list(session.scalars(ask if kind is None else ask.where(Episode.kind == kind)))
+
+
+def _added(session: Session, insert: Any, key: Any) -> bool:
+    """Insert a row unless it is there; whether it was added. (PostgreSQL's driver counts no rows of an insert.)"""
+    return session.execute(insert.on_conflict_do_nothing().returning(key)).first() is not None
 
 
 def _count(result: Any) -> int:
