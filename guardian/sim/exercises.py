@@ -513,6 +513,7 @@ def _fall(population: Population, rng: Random, cause: str, toward_deg: float, **
         "hold": _u(rng, (0.3, 0.85)),
         "buckle": _u(rng, population.buckle),
         "buckle_deg": _u(rng, population.buckle_deg),
+        "brake": _u(rng, population.brake),
         "trunk": _u(rng, population.trunk),
         "bow_deg": _u(rng, population.bow_deg),
         "twist_deg": _u(rng, (-45, 45)),

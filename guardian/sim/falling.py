@@ -5,11 +5,11 @@ Theory of operation. Until contact the belt rides on a leg of length L that tips
     θ'' = (1 - h) g sin θ / (k L) - 2 L' θ' / L        h: what a struggle (hip, arms, quick steps) takes off gravity's torque
     L'' = c (L θ'² - g cos θ)                          c: how far the knees have given way; at 1 the belt falls freely
 
-k = 1.2 stands for a body that is no point mass. A heel that catches leaves the body its speed over the foot (θ'(0) = v / L); a slip takes
-the foot away (θ'(0) from the foot's own speed, and less of the tipping moves the belt); a missed step drops the foot before it tips. The
-pelvis turns by a share of θ, after a short bow to the other side (the hip strategy). At contact the downward speed is stopped by a sin²
-pulse of the peak asked for, rotation and slide run out, the trunk's own contact follows, and tissue and belt ring. All of it is one path;
-what the sensor feels is taken from it by walker.py.
+g is less by what hands, knees and rails take once the body is well tipped; k = 1.2 stands for a body that is no point mass. A heel that
+catches leaves the body its speed over the foot (θ'(0) = v / L); a slip takes the foot away (θ'(0) from the foot's own speed, and less of
+the tipping moves the belt); a missed step drops the foot before it tips. The pelvis turns by a share of θ, after a short bow to the other
+side (the hip strategy). At contact the downward speed is stopped by a sin² pulse of the peak asked for, rotation and slide run out, the
+trunk's own contact follows, and tissue and belt ring. All of it is one path; what the sensor feels is taken from it by walker.py.
 
 Measures: imbalance to impact 1271 ± 648 ms, descent 583 ± 255 ms, pelvis at 2.14 ± 0.63 m/s (Choi 2015, 25 filmed falls of old people);
 trunk extension 139.7 deg/s in backward slips (Liu & Lockhart 2014); and SisFall's F01-F15 (5-95 %: peak 2.2-18 g, least force before
@@ -79,6 +79,7 @@ class Fall(Phase, frozen=True):
     hold: float = 0.6  # of gravity's torque, while struggling
     buckle: float = 0.75
     buckle_deg: float = 25.0  # lean at which the knees give way
+    brake: float = 0.25  # share of the weight that hands, knees and rails take on the way down
     trunk: float = 0.6  # turn of the pelvis against the leg's
     bow_deg: float = 5.0
     twist_deg: float = 10.0
@@ -139,9 +140,10 @@ def _tipped(fall: Fall, leg_m: float, speed: float) -> tuple[Array, Array, Array
             gave_way = t
         loose = 0.0 if gave_way is None else fall.buckle * (1 - exp(-(((t - gave_way) / 0.12) ** 2)))
         held = fall.hold * (1.0 if t < fall.struggle_s else exp(-(((t - fall.struggle_s) / 0.1) ** 2)))
-        rate += DT_S * ((1 - held) * G * sin(lean) / (INERTIA * length) - 2 * shrink * rate / length)
+        weight = G * (1 - fall.brake * min(1.0, max(0.0, (lean - 0.3) / 0.5)))
+        rate += DT_S * ((1 - held) * weight * sin(lean) / (INERTIA * length) - 2 * shrink * rate / length)
         rate = min(rate, 7.0)  # hips and shoulders cannot swing faster
-        shrink += DT_S * loose * (length * rate * rate - G * cos(lean))
+        shrink += DT_S * loose * (length * rate * rate - weight * cos(lean))
         lean += DT_S * rate
         length = max(0.15, length + DT_S * shrink)
     raise ValueError(f"{fall} never lands")

@@ -86,6 +86,7 @@ class Population(Struct, frozen=True, kw_only=True):
     struggle_s: Range
     buckle: Range
     buckle_deg: Range
+    brake: Range
     trunk: Range
     bow_deg: Range
     impact_g: Range
@@ -151,7 +152,7 @@ TRAINING = Population(
     asymmetry=(0.03, 0.15),
     loose=(0.7, 1.2),
     belt_hz=(9.0, 15.0),
-    belt_tilt_deg=(-14.0, 14.0),
+    belt_tilt_deg=(-7.0, 7.0),
     lean_back_deg=(-4.0, 8.0),
     uneven=(0.7, 1.4),
     sway_deg=(0.3, 0.9),
@@ -160,6 +161,7 @@ TRAINING = Population(
     struggle_s=(0.0, 0.6),
     buckle=(0.4, 0.95),
     buckle_deg=(8.0, 28.0),
+    brake=(0.0, 0.6),
     trunk=(0.4, 1.1),
     bow_deg=(0.0, 9.0),
     impact_g=(3.0, 11.0),
@@ -182,7 +184,7 @@ TEST = Population(
     asymmetry=(0.0, 0.22),
     loose=(0.6, 1.4),
     belt_hz=(8.0, 16.0),
-    belt_tilt_deg=(-20.0, 20.0),
+    belt_tilt_deg=(-10.0, 10.0),
     lean_back_deg=(-6.0, 11.0),
     uneven=(0.5, 1.7),
     sway_deg=(0.2, 1.2),
@@ -191,6 +193,7 @@ TEST = Population(
     struggle_s=(0.0, 0.9),
     buckle=(0.33, 0.97),
     buckle_deg=(5.0, 34.0),
+    brake=(0.0, 0.7),
     trunk=(0.32, 1.25),
     bow_deg=(0.0, 12.0),
     impact_g=(2.6, 12.0),
