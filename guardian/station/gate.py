@@ -38,11 +38,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOGIN = "/login"
 SOCKET = "/_nicegui_ws/"
-STATIC = "/_nicegui/"  # NiceGUI's own scripts, styles and fonts: the same for everybody
+STATIC = "/_nicegui/"  # NiceGUI's own scripts, styles and fonts: the same for everybody, and for one version of it
+FOREVER = b"public, max-age=31536000, immutable"
 OPEN = frozenset({LOGIN, "/favicon.ico"})
 READING = frozenset({"GET", "HEAD"})
 NO_PAGE = "implicit_handshake=true&client_id=none"  # NiceGUI reads the first of each, knows no such page, and answers "load again"
-AGAIN_S = 1.0  # between two looks at whether a websocket's login still stands
+AGAIN_S = 2.0  # between two looks at whether a websocket's login still stands
 POLICY = (
     "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "media-src 'self' data:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -88,14 +89,15 @@ def cookie_name(page: Page) -> str:
 
 
 class Gate:
-    """An ASGI application around the pages' and the forms'.
+    """An ASGI application around the pages', the forms', and that of the files that are the same for everybody.
 
     `visit_of`: the visit for which a page was made, by NiceGUI's id of that page; raises LookupError when there is no such page.
     """
 
-    def __init__(self, pages: App, forms: App, accounts: Accounts, page: Page, visit_of: Callable[[str], Visit | None]) -> None:
+    def __init__(self, pages: App, forms: App, files: App, accounts: Accounts, page: Page, visit_of: Callable[[str], Visit | None]) -> None:
         self.app = pages
         self._forms = forms
+        self._files = files
         self._accounts = accounts
         self._secure = is_secure(page)
         self._cookie = cookie_name(page)
@@ -113,11 +115,11 @@ class Gate:
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, reading, headers = scope["path"], scope["method"] in READING, _headers(scope)
         send = self._armoured(send, path)
-        if path.startswith(SOCKET) or ".." in path or not path.isprintable():
+        if path.startswith(SOCKET) or ".." in path or "//" in path or not path.isprintable():
             await answer(send, 404, "not found")
             return
         if path.startswith(STATIC) and reading:
-            await self.app(_bare(scope), receive, send)
+            await self._files(scope, receive, send)
             return
         visit = await self._visit(headers)
         scope = _bare(scope)
@@ -157,18 +159,29 @@ class Gate:
         await self.app(_bare(scope), receive if visit is None else self._watched(receive, visit), send)
 
     def _watched(self, receive: Receive, visit: Visit) -> Receive:
-        """What the page says, as long as its login stands. It says something at least with each of the server's pings."""
+        """What the page says, as long as its login stands."""
         looked_s = time.monotonic()
+        waiting: asyncio.Future[Message] | None = None
 
         async def watched() -> Message:
-            nonlocal looked_s
-            message = await receive()
-            now_s = time.monotonic()
-            if message["type"] == "websocket.receive" and now_s - looked_s >= AGAIN_S:
-                looked_s = now_s
-                if await asyncio.to_thread(self._accounts.again, visit) is None:
-                    log.info("websocket of %s cut: the login is over", visit.person.name)
-                    return {"type": "websocket.disconnect", "code": 1008}
+            nonlocal looked_s, waiting
+            waiting = waiting or asyncio.ensure_future(receive())
+            try:
+                done = False
+                while not done:
+                    await asyncio.wait({waiting}, timeout=max(0.0, looked_s + AGAIN_S - time.monotonic()))
+                    done = waiting.done()
+                    if time.monotonic() < looked_s + AGAIN_S:
+                        continue
+                    if await asyncio.to_thread(self._accounts.again, visit) is None:
+                        log.info("websocket of %s cut: the login is over", visit.person.name)
+                        waiting.cancel()
+                        return {"type": "websocket.disconnect", "code": 1008}
+                    looked_s = time.monotonic()
+            except asyncio.CancelledError:
+                waiting.cancel()
+                raise
+            message, waiting = waiting.result(), None
             return message
 
         return watched
@@ -191,14 +204,15 @@ class Gate:
         armour = {**ARMOUR, b"content-security-policy": POLICY.format(nonce=nonce).encode()}
         if self._secure:
             armour[b"strict-transport-security"] = b"max-age=31536000"
-        if not path.startswith(STATIC):
-            armour[b"cache-control"] = b"no-store"
+        armour[b"cache-control"] = FOREVER if path.startswith(STATIC) else b"no-store"
         held: Message | None = None
         body = b""
 
         async def armoured(message: Message) -> None:
             nonlocal held, body
             if message["type"] == "http.response.start":
+                if message["status"] != 200:
+                    armour[b"cache-control"] = b"no-store"
                 kept = [(name, value) for name, value in message["headers"] if name.lower() not in armour]
                 message = {**message, "headers": [*kept, *armour.items()]}
                 if dict(kept).get(b"content-type", b"").startswith(b"text/html"):

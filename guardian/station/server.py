@@ -8,10 +8,12 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from nicegui import Client, core, ui
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Router
 
 from guardian.station.accounts import Accounts, Visit
 from guardian.station.forms import Forms
-from guardian.station.gate import Gate, server_options
+from guardian.station.gate import STATIC, Gate, server_options
 from guardian.station.settings import Page
 from guardian.station.watchdog import feed
 
@@ -36,7 +38,8 @@ def server(page: Page, accounts: Accounts, works: Mapping[str, Callable[[], bool
     outer = FastAPI(openapi_url=None, lifespan=fed)
     core.app.config.socket_io_js_transports = ["websocket"]
     ui.run_with(outer, **{"reconnect_timeout": RECONNECT_S, "show_welcome_message": False, **ui_options})
-    gate = Gate(outer, Forms(accounts, page), accounts, page, _visit_of)
+    files = [route for route in core.app.routes if getattr(route, "path", "").startswith(STATIC)]
+    gate = Gate(outer, Forms(accounts, page), GZipMiddleware(Router(files)), accounts, page, _visit_of)
     made = uvicorn.Server(uvicorn.Config(gate, log_config=None, log_level="warning", **options))
     return made
 
