@@ -9,7 +9,6 @@ import uvicorn
 from fastapi import FastAPI
 from nicegui import Client, core, ui
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.routing import Router
 
 from guardian.station.accounts import Accounts, Visit
 from guardian.station.forms import Forms
@@ -39,7 +38,7 @@ def server(page: Page, accounts: Accounts, works: Mapping[str, Callable[[], bool
     core.app.config.socket_io_js_transports = ["websocket"]
     ui.run_with(outer, **{"reconnect_timeout": RECONNECT_S, "show_welcome_message": False, **ui_options})
     files = [route for route in core.app.routes if getattr(route, "path", "").startswith(STATIC)]
-    gate = Gate(outer, Forms(accounts, page), GZipMiddleware(Router(files)), accounts, page, _visit_of)
+    gate = Gate(outer, Forms(accounts, page), GZipMiddleware(FastAPI(openapi_url=None, routes=files)), accounts, page, _visit_of)
     made = uvicorn.Server(uvicorn.Config(gate, log_config=None, log_level="warning", **options))
     return made
 
