@@ -10,6 +10,7 @@ contact. Pages read `live.now` and compare its `version`; they never wait for th
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Literal
@@ -295,14 +296,20 @@ class Live:
         self._make(None)
 
     def _run(self) -> None:
+        refresh_s = self._settings.page.refresh_s
+        due_s = time.monotonic() + refresh_s  # then all, whoever was touched in between: the silent ones change by time alone
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._closed or self._all or self._touched or self._news, self._settings.page.refresh_s)
+                wanted = max(0.0, due_s - time.monotonic())
+                self._wake.wait_for(lambda: self._closed or self._all or self._touched or self._news, wanted)
                 if self._closed:
                     return
-                some = self._touched if self._touched and not self._all else set() if self._news and not self._all else None
+                everybody = self._all or time.monotonic() >= due_s
+                some = None if everybody else self._touched
                 self._touched, self._all, self._news = set(), False, False
             self._make(some)
+            if everybody:
+                due_s = time.monotonic() + refresh_s
 
     def _make(self, devices: set[str] | None) -> None:
         """New pictures of some devices, or of all."""
