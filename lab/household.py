@@ -3,9 +3,16 @@
 The words are the contract's. One of them may be a whole simulated device instead (guardian.app.Play): this is for the others around it.
 """
 
+import contextlib
+import socket
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +21,11 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from guardian.contract import EVENTS, Topics
+from guardian.station.accounts import Accounts
+from guardian.station.settings import load
+from guardian.station.store import Store
+
+PASSWORD = "twelve walks backward"
 
 
 class Somebody(Struct, frozen=True):
@@ -137,3 +149,51 @@ class Household:
             self.becomes(device=device, state="SETTLING", alarm=None, posture="upright")
         elif command["cmd"] == "exercise":
             self.becomes(device=device, exercise=command["value"])
+
+
+class Program:
+    """`guardian station` as a program of its own, to be killed and started again; its database holds the wearers and the users named."""
+
+    def __init__(self, folder: Path, broker_port: int, names: dict[str, str], users: dict[str, tuple[str, ...]]) -> None:
+        self.log = folder / "station.log"
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._file = folder / "station.toml"
+        self._file.write_text(
+            f'[station]\nstate_dir = "{folder}"\n[broker]\nport = {broker_port}\n[page]\nport = {self.port}\n', encoding="utf-8"
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        store = Store.opened(load(self._file))
+        accounts = Accounts(store.engine)
+        for device, name in names.items():
+            store.add_wearer(device, name, datetime.now(UTC))
+        for user, wearers in users.items():  # none: sees all
+            accounts.add(user, PASSWORD, "carer" if wearers else "admin", wearers)
+        store.close()
+
+    def start(self) -> "Program":
+        """Start, and wait until the page answers and the broker is heard."""
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "guardian", "station", "--config", str(self._file)]
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        said = self.log.stat().st_size
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/login", timeout=5):
+                if "listening at" in self.log.read_text(encoding="utf-8", errors="replace")[said:]:
+                    return self
+            time.sleep(0.05)
+        raise RuntimeError(f"the station does not start: {self.log.read_text(encoding='utf-8', errors='replace')[-3000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
