@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-homeassistant lint check card evaluate faults walks walkers durability latency pythons install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant lint check card evaluate faults walks walkers durability alerts latency pythons install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -47,6 +47,10 @@ durability: $(READY)  ## 1,000 alerts, 20 kills of the broker, 50 of the device:
 	$(BIN)/python -m lab.durability --protocol 311
 	$(BIN)/python -m lab.durability --protocol 5 --no-receipts
 	$(BIN)/python -m lab.durability --protocol 311 --no-receipts
+
+alerts: $(READY)  ## from a fall to phone and page, 1,000 each; stations and broker killed, a day offline, two stations (some 15 minutes)
+	$(BIN)/python -m lab.alerts
+	$(BIN)/python -m lab.alerts two --postgres
 
 latency: $(READY)  ## microseconds per tick by stage, CPU share, wake-up jitter
 	$(BIN)/python -m lab.latency

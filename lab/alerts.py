@@ -6,11 +6,13 @@
     python -m lab.alerts day                # a device that was offline for a day
     python -m lab.alerts two                # two stations on one database and one shared subscription, one SIGKILLed again and again
     python -m lab.alerts two --postgres     # the same on PostgreSQL
+    python -m lab.alerts page               # to an open page in a real browser (Debian's chromium, by playwright)
 
 Devices are real: their own outbox, link and mqtt, a process each. So are the broker (mosquitto) and the stations (processes, with their
-page). The phone is an HTTP server that Apprise reaches by a json:// address and that notes when each message came. An alert counts as
-raised from when the outbox said that it is on disk. "told" is from there to the phone, "stored" from there to the receipt's arrival at a
-third party on the broker: the station writes the receipt after the commit. Needs mosquitto; --postgres needs PostgreSQL's programs.
+page). The phone is an HTTP server that Apprise reaches by a json:// address and that notes when each message came. "told" is from before an
+alert is given to the device's outbox to the phone, "stored" from there to the receipt's arrival at a third party on the broker (the station
+writes the receipt after the commit). "shown" is from a publish to the frame in which a browser has the wearer's card on the page; there one
+client speaks for all devices. Needs mosquitto; --postgres needs PostgreSQL's programs, page needs chromium and playwright.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -35,7 +38,7 @@ from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import create_engine, select
 
 from guardian.config import load
 from guardian.frame import Frame
@@ -52,6 +55,7 @@ from lab.postgres import Postgres
 
 ROOT = Path(__file__).parent.parent
 GROUP = "care"
+TARGET_MS = 300.0  # p99, from the fall to a page and to a phone
 
 
 # --- the device's end
@@ -79,9 +83,9 @@ def device(folder: Path, port: int, name: str, alerts: int, rate_hz: float) -> N
             seq += 1
             event = Event(f"{install}-{boot}-{seq}", seq, rng.choice(ALERTS), at_ns, "walk")
             begun_ns = time.monotonic_ns()
-            if outbox.put((event,), at_ns):
-                os.write(log, f"{event.id} {begun_ns}\n".encode())
-                raised += 1
+            outbox.put((event,), at_ns)  # devices are not killed here: what their disk was too slow for comes later
+            os.write(log, f"{event.id} {begun_ns}\n".encode())
+            raised += 1
         outbox.apply(Frame(at_ns), verdict)
         mqtt.apply(Frame(at_ns), verdict)
     mqtt.close()
@@ -173,6 +177,47 @@ class _Taking(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+class Voices:
+    """One client that says what many devices would."""
+
+    def __init__(self, port: int) -> None:
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id="lab-voices", protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.max_inflight_messages_set(0)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._seq = 0
+
+    def _uptime_s(self) -> float:
+        self._seq += 1
+        return float(self._seq)
+
+    def well(self, name: str) -> None:
+        """A state of somebody who is guarded: whatever alarm there was is over."""
+        state = {
+            "v": 1, "state": "GUARDING", "posture": "upright", "alarm_id": None, "fall": "OFF", "obstacle": "CLEAR", "distance_m": None,
+            "exercise": "walk", "session": f"{name}-1-1", "faults": [], "battery": 80, "steps": 10, "cadence": 50.0, "power": "on",
+            "uptime_s": self._uptime_s(), "boot": 1, "sw": "lab",
+        }  # fmt: skip
+        self._client.publish(f"guardian/{name}/availability", "online", qos=1, retain=True)
+        self._client.publish(f"guardian/{name}/state", json.dumps(state), qos=1, retain=True)
+
+    def falls(self, name: str) -> float:
+        """A fall; when it was published, s of the wall clock."""
+        uptime_s = self._uptime_s()
+        event = {
+            "v": 1, "id": f"{name}-1-{self._seq}", "boot": 1, "seq": self._seq, "event_type": "fall", "severity": "critical", "t": None,
+            "uptime_s": uptime_s, "exercise": "walk", "evidence": {},
+        }  # fmt: skip
+        at_s = time.time()
+        self._client.publish(f"guardian/{name}/event", json.dumps(event), qos=1)
+        return at_s
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
 class Receipts:
     """Hears all receipts: when each event's first came, monotonic ns."""
 
@@ -207,14 +252,21 @@ class Station:
         self.name = name
         self.folder = folder
         self.client = f"guardian-station-{name}"
+        self.page = f"http://127.0.0.1:{_free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
         self.log = folder / f"{name}.log"
         self._file = folder / f"{name}.toml"
+        push = f'[push]\ncontacts = ["phone"]\nrepeat_s = 86400.0\n[contacts.phone]\nurl = "{phone.address}"\n'
         self._file.write_text(
             f'[station]\nname = "{name}"\nstate_dir = "{folder}"\ndatabase = "{database}"\n'
             f'[broker]\nport = {port}\nshare_group = "{group}"\n'
-            f'[page]\nport = 0\n[push]\ncontacts = ["phone"]\nrepeat_s = 86400.0\n[contacts.phone]\nurl = "{phone.address}"\n'
+            f"[page]\nport = {self.page.rpartition(':')[2]}\n{push}"
         )
+
+    def add_user(self, name: str, password: str) -> None:
+        """Somebody who may see all."""
+        command = [sys.executable, "-m", "guardian", "station", "user", "add", name, "--role", "admin", "--config", str(self._file)]
+        subprocess.run(command, input=password, text=True, check=True, capture_output=True, cwd=ROOT)
 
     def start(self) -> None:
         """Start, and wait until it listens to the broker."""
@@ -241,6 +293,12 @@ class Station:
         self.send(signal.SIGTERM)
         assert self._process is not None
         return self._process.wait(30)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def start_device(folder: Path, port: int, name: str, alerts: int, rate_hz: float) -> subprocess.Popen[bytes]:
@@ -271,6 +329,12 @@ class Scene:
         self.stations: list[Station] = []
         self.devices: dict[str, subprocess.Popen[bytes]] = {}
         self._receipts: Receipts | None = None
+        self._voices: Voices | None = None
+
+    def voices(self) -> Voices:
+        """Somebody who speaks for devices."""
+        self._voices = self._voices or Voices(self.broker.port)
+        return self._voices
 
     def receipts(self) -> Receipts:
         """Somebody who hears all receipts."""
@@ -301,11 +365,11 @@ class Scene:
             except subprocess.TimeoutExpired:
                 print(f"{name} still waits for receipts", file=sys.stderr)
 
-    def stored(self, database: str = "") -> int:
+    def stored(self, database: str = "") -> list[str]:
         """Critical events in the stations' table."""
         engine = create_engine(database or f"sqlite:///{self.folder / 'station.db'}")
         with engine.connect() as connection:
-            return int(connection.execute(select(func.count()).select_from(Row).where(Row.severity == "critical")).scalar_one())
+            return [str(id_) for id_ in connection.execute(select(Row.id).where(Row.severity == "critical")).scalars()]
 
     def close(self) -> None:
         """End all."""
@@ -314,8 +378,9 @@ class Scene:
             process.wait()
         for one in self.stations:
             one.kill()
-        if self._receipts:
-            self._receipts.close()
+        for client in (self._receipts, self._voices):
+            if client is not None:
+                client.close()
         self.phone.close()
         self.broker.kill()
 
@@ -352,8 +417,8 @@ def verdict_of(here: Scene, kills: int, database: str = "") -> Result:
     stored = here.stored(database)
     return {
         "raised": len(raised),
-        "stored": stored,
-        "stored_wrong": stored - len(raised),
+        "stored_once": len(stored),
+        "stored_wrong": len(set(raised) ^ set(stored)) + len(stored) - len(set(stored)),
         "lost": len(lost),
         "station_kills": kills,
         "told_twice": sum(told[id_] - 1 for id_ in raised if id_ in told),
@@ -419,11 +484,71 @@ def day(mosquitto: str, hours: float = 24.0) -> Result:
             "hours": hours,
             "events": int(60 * hours),
             "alarms": len(critical),
-            "alarms_stored": here.stored(),
+            "alarms_stored": len(here.stored()),
             "lost": len(lost),
             "told_twice": sum(told[id_] - 1 for id_ in critical if id_ in told),
             "emptied_in_s": round(done_s, 1),
         }
+
+
+PASSWORD = "four horses walk backward"
+WATCHING = """() => {
+    window.cards = [];
+    new MutationObserver((changes) => {
+        for (const change of changes) for (const node of change.addedNodes) {
+            if (node.nodeType !== 1) continue;
+            const found = node.matches("section.alarm") ? [node] : [...node.querySelectorAll("section.alarm")];
+            for (const card of found) requestAnimationFrame(
+                () => window.cards.push([card.dataset.device, (performance.timeOrigin + performance.now()) / 1000])
+            );
+        }
+    }).observe(document.body, {childList: true, subtree: true});
+}"""
+
+
+def page(mosquitto: str, alerts: int, devices: int, rate_hz: float) -> Result:
+    """Falls of several wearers, and the moment at which each one's card is on an open page."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  (nothing else needs it)
+
+    names = [f"walker-{number:02}" for number in range(devices)]
+    with scene(mosquitto) as here, sync_playwright() as playwright:
+        one = here.station()
+        one.add_user("watcher", PASSWORD)
+        voices = here.voices()
+        for name in names:
+            voices.well(name)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        view = browser.new_page()
+        view.goto(one.page)
+        view.fill("input[name=name]", "watcher")
+        view.fill("input[name=password]", PASSWORD)
+        view.click("button[type=submit]")
+        view.wait_for_selector("ul.people")
+        view.wait_for_function(f"document.querySelectorAll('ul.people li').length >= {devices}")
+        view.evaluate(WATCHING)
+        said: list[tuple[str, float]] = []
+        over: list[tuple[float, str]] = []  # when somebody is well again
+        begun_s = time.monotonic()
+        for number in range(alerts):
+            next_s = begun_s + number / rate_hz
+            while (left_s := next_s - time.monotonic()) > 0:
+                while over and over[0][0] <= time.monotonic():
+                    voices.well(over.pop(0)[1])
+                view.wait_for_timeout(min(20.0, 1000 * left_s))
+            name = names[number % devices]
+            said.append((name, voices.falls(name)))
+            over.append((time.monotonic() + devices / rate_hz / 2, name))
+        view.wait_for_timeout(3000)
+        cards: list[tuple[str, float]] = [(str(name), float(at_s)) for name, at_s in view.evaluate("window.cards")]
+        browser.close()
+    times_ns = []
+    for number, (name, at_s) in enumerate(said):
+        until_s = said[number + devices][1] if number + devices < len(said) else at_s + 60
+        shown = [card_s for card, card_s in cards if card == name and at_s <= card_s < until_s]
+        times_ns += [int(1e9 * (min(shown) - at_s))] if shown else []
+    p50, p99, most = percentiles(times_ns)
+    shown_ms = {"shown_p50_ms": p50, "shown_p99_ms": p99, "shown_max_ms": most}
+    return {"raised": len(said), "shown": len(times_ns), "lost": len(said) - len(times_ns), "told_twice": 0, **shown_ms}
 
 
 def held(log: str, client: str) -> int:
@@ -468,7 +593,7 @@ def main() -> int:
         device(Path(folder), int(port), name, int(alerts), float(rate_hz))
         return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("all", "latency", "kills", "day", "two"), default="all")
+    parser.add_argument("what", nargs="?", choices=("all", "latency", "page", "kills", "day", "two"), default="all")
     parser.add_argument("--alerts", type=int, default=1000, help="of the latency trial")
     parser.add_argument("--rate-hz", type=float, default=10.0, help="alerts a second, of all devices together")
     parser.add_argument("--devices", type=int, default=10)
@@ -483,6 +608,7 @@ def main() -> int:
         return 2
     trials: dict[str, Callable[[], Result]] = {
         "latency": lambda: latency(mosquitto, args.alerts, args.devices, args.rate_hz),
+        "page": lambda: page(mosquitto, args.alerts, 2 * args.devices, args.rate_hz),
         "kills": lambda: kills(mosquitto, 20 * args.kills, args.kills, args.kills // 2, 2 * args.rate_hz, args.seed),
         "day": lambda: day(mosquitto),
         "two": lambda: two(mosquitto, args.rounds, 2 * args.rate_hz, args.postgres),
@@ -493,7 +619,7 @@ def main() -> int:
         print(json.dumps({"trial": what, **result}), flush=True)
         wrong += int(result["lost"]) + abs(int(result.get("stored_wrong", 0)))
         wrong += max(0, int(result["told_twice"]) - int(result.get("station_kills", 0)))
-        wrong += float(result.get("told_p99_ms", 0)) > 300
+        wrong += max(float(result.get(key, 0)) for key in ("told_p99_ms", "shown_p99_ms")) > TARGET_MS
     return 1 if wrong else 0
 
 

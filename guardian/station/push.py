@@ -276,17 +276,18 @@ class Sender:
         return self._case_of_event(job, case) if job.kind in ("event", "over", "not_worn") else case
 
     def _case_of_event(self, job: PushJob, case: Case) -> Case | None:
-        event, last = self._store.event(str(job.event_id)), case.last
-        if event is None or (job.kind == "over" and not self._store.was_called(job.contact, event.id)):
+        standing, last = self._store.standing(str(job.event_id)), case.last
+        if standing is None:
             return None
+        event, alarm_id, answer = standing.event, standing.alarm_id, standing.answer
+        if job.kind == "over":
+            return Case(job, case.name, event, alarm_id, None, last, case.page) if self._store.was_called(job.contact, event.id) else None
         if job.severity != "critical":
-            alarm_id = self._store.alarm_of(event.id) if job.kind == "over" else None
-            return Case(job, case.name, event, alarm_id, None, last, case.page)
-        answer = self._store.answered(event.id)
+            return Case(job, case.name, event, None, None, last, case.page)
         newer = job.step > 0 and last is not None and last.critical_id not in (None, event.id)  # that one repeats, and is enough
         if newer or (answer is not None and not self._is_first(job)):
             return None
-        return Case(job, case.name, event, self._store.alarm_of(event.id) or event.id, answer, last, case.page)
+        return Case(job, case.name, event, alarm_id, answer, last, case.page)
 
     def _case_of_silence(self, job: PushJob, case: Case) -> Case | None:
         episode, last = self._store.episode(str(job.event_id)), case.last

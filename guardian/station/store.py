@@ -78,6 +78,23 @@ class Stored(Struct, frozen=True):
     foreign: list[HeardEvent]
 
 
+class Standing(Struct, frozen=True):
+    """How it stands with an event of an alarm."""
+
+    event: Event
+    alarm_id: str
+    answer: Answer | None
+
+
+class Told(Struct, frozen=True):
+    """What the order of an alarm's events is worked out from."""
+
+    id: str
+    event_type: str
+    boot: int
+    seq: int
+
+
 class Known(Struct, frozen=True):
     """All that is stored about one wearer's now; live.py makes a Picture of it."""
 
@@ -368,18 +385,21 @@ class Store:
             event = session.get(Event, event_id)
             return _alarm_of(_chain(session, event), event) if event else None
 
-    def answered(self, event_id: str) -> Answer | None:
-        """Whether somebody has seen to this event: its alarm closed since, or acknowledged since (here, or as the device tells)."""
+    def standing(self, event_id: str) -> "Standing | None":
+        """An event, the alarm that it belongs to, and whether somebody has seen to it: its alarm closed since, or acknowledged since (here,
+        or as the device tells)."""
         with self.reads() as session:
             event = session.get(Event, event_id)
             if event is None:
                 return None
             chain = _chain(session, event)
+            alarm_id = _alarm_of(chain, event) or event.id
             later = {one.event_type for one in chain if _order(one) > _order(event)}
             if later & set(CLOSING):
-                return "closed"
-            ack = session.get(Ack, _alarm_of(chain, event) or event_id)
-            return "acknowledged" if "acknowledged" in later or (ack is not None and ack.at >= event.received_at) else None
+                return Standing(event, alarm_id, "closed")
+            ack = session.get(Ack, alarm_id)
+            known = "acknowledged" in later or (ack is not None and ack.at >= event.received_at)
+            return Standing(event, alarm_id, "acknowledged" if known else None)
 
     # --- push jobs
 
@@ -559,22 +579,23 @@ def _happened(heard: HeardEvent, last: Last | None) -> datetime:
     return heard.at
 
 
-def _order(event: Event) -> tuple[int, int]:
+def _order(event: Event | Told) -> tuple[int, int]:
     return event.boot, event.seq
 
 
-def _chain(session: Session, event: Event) -> list[Event]:
+def _chain(session: Session, event: Event) -> list[Told]:
     """The alarm events of this device and install, in order, from around this one: the newest, should there be very many."""
     ask = (
-        select(Event)
+        select(Event.id, Event.event_type, Event.boot, Event.seq)
         .where(Event.device == event.device, Event.event_type.in_(CHAIN), Event.boot >= event.boot - 1)
         .order_by(Event.boot.desc(), Event.seq.desc())
         .limit(CHAIN_MAX)
     )
-    return [one for one in reversed(session.scalars(ask).all()) if install_of(one.id) == install_of(event.id)]
+    chain = [Told(*row) for row in session.execute(ask)]
+    return [one for one in reversed(chain) if install_of(one.id) == install_of(event.id)]
 
 
-def _alarm_of(chain: Iterable[Event], event: Event) -> str | None:
+def _alarm_of(chain: Iterable[Told], event: Event) -> str | None:
     alarm: str | None = None
     for one in chain:
         if _order(one) > _order(event):
