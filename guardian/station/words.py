@@ -60,7 +60,6 @@ WORDS: dict[str, dict[Language, str]] = {
         "de": "Diese Seite tönt nur, solange sie offen ist. Für unterwegs Push-Nachrichten einrichten.",
     },
     # --- login
-    "login.title": {"en": "Sign in", "de": "Anmelden"},
     "login.name": {"en": "Name", "de": "Name"},
     "login.password": {"en": "Password", "de": "Passwort"},
     "login.submit": {"en": "Sign in", "de": "Anmelden"},
@@ -207,7 +206,6 @@ WORDS: dict[str, dict[Language, str]] = {
         "en": "It has not reached the device. Try again, or go and look.",
         "de": "Es hat das Gerät nicht erreicht. Noch einmal versuchen, oder hingehen.",
     },
-    "command.gone": {"en": "That alarm is no longer open.", "de": "Dieser Alarm ist nicht mehr offen."},
     "command.refused": {"en": "You may not do this.", "de": "Das dürfen Sie nicht."},
     "command.not_kept": {
         "en": "Not kept: the station cannot write its database. Others may still be called.",
@@ -279,7 +277,6 @@ WORDS: dict[str, dict[Language, str]] = {
     "plot.cadence": {"en": "Steps a minute", "de": "Schritte pro Minute"},
     "plot.steps": {"en": "Steps", "de": "Schritte"},
     "plot.unknown": {"en": "unknown", "de": "unbekannt"},
-    "plot.far": {"en": "nothing in range", "de": "nichts in Reichweite"},
     "plot.near": {"en": "within arm's reach", "de": "in Griffweite"},
     "unit.metres": {"en": "{value} m", "de": "{value} m"},
     "unit.none": {"en": "unknown", "de": "unbekannt"},

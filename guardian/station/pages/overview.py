@@ -150,10 +150,10 @@ def headline(viewer: Viewer, pictures: list[Picture]) -> str:
     """How everybody is, in one sentence. It never says that all is well: at most that nobody calls, and only if somebody is heard."""
     if not pictures:
         return viewer.say("summary.nobody")
-    for most, key in ((0, "summary.help"), (LOOK, "summary.look")):
-        such = [one for one in pictures if one.urgency <= most]
+    for most, one, many in ((0, "summary.help.one", "summary.help.many"), (LOOK, "summary.look.one", "summary.look.many")):
+        such = [picture for picture in pictures if picture.urgency <= most]
         if such:
-            return viewer.say(f"{key}.one", name=such[0].name) if len(such) == 1 else viewer.say(f"{key}.many", count=len(such))
+            return viewer.say(one, name=such[0].name) if len(such) == 1 else viewer.say(many, count=len(such))
     heard = any(one.contact == "live" for one in pictures)
     return viewer.say("summary.well" if heard else "summary.unseen")
 
