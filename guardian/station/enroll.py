@@ -12,7 +12,6 @@ What is made here is written to new files that only their owner can read, or not
 import base64
 import contextlib
 import hashlib
-import ipaddress
 import os
 import re
 import secrets
@@ -191,9 +190,8 @@ def _finished(device: str, folder: Path, reach: Reach, ca: Path, files: list[str
 def _host(host: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", host):
         raise ConfigError(f"--host {host!r:.80} is no host name or address")
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            raise ConfigError(f"--host {host}: on the device that is the device itself; name the broker's machine as the device reaches it")
+    if host in ("localhost", "::1") or host.startswith("127."):
+        raise ConfigError(f"--host {host}: on the device that is the device itself; name the broker's machine as the device reaches it")
     return host
 
 
@@ -202,9 +200,10 @@ def _toml(value: str | int | bool) -> str:
 
 
 def _authority(folder: Path) -> tuple[x509.Certificate, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey]:
+    public, private = _read(folder / "ca.crt"), _read(folder / "ca.key")
     try:
-        certificate = x509.load_pem_x509_certificate(_read(folder / "ca.crt"))
-        key = serialization.load_pem_private_key(_read(folder / "ca.key"), password=None)
+        certificate = x509.load_pem_x509_certificate(public)
+        key = serialization.load_pem_private_key(private, password=None)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{folder}: ca.crt and ca.key must be PEM files without a pass phrase (see docs/station.md)") from error
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
@@ -237,9 +236,9 @@ def _read(path: Path) -> bytes:
 
 def _lines(passwords: Path) -> list[str]:
     try:
-        return _read(passwords).decode().splitlines() if passwords.exists() else []
+        return passwords.read_text(encoding="utf-8").splitlines() if passwords.exists() else []
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{passwords} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise ConfigError(f"{passwords} cannot be read: {getattr(error, 'strerror', None) or error} (as root: sudo)") from error
 
 
 @contextlib.contextmanager
