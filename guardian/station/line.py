@@ -168,6 +168,7 @@ class Line:
         if broker.tls:
             client.tls_set_context(tls(broker))
         client.on_pre_connect = _forget
+        client.on_socket_open = _at_once
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -247,6 +248,11 @@ class Line:
 def _forget(client: Client, userdata: Any) -> None:
     """Before each connection: the device asks again for receipts, and a command of some other time shall not arrive."""
     client.drop_out_messages()
+
+
+def _at_once(client: Client, userdata: Any, sock: Any) -> None:
+    """Small packets shall not wait for the acknowledgement of those before them (Nagle): a receipt is 40 ms earlier."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def tls(broker: Broker) -> ssl.SSLContext:
