@@ -33,9 +33,9 @@ def main(args: Namespace) -> int:
     _remember(settings, args.name, args.person or args.name)
     print(f"{args.name}: {', '.join(made.files)} in {folder}/ (only you can read them)\n")
     print(made.snippet)
-    _, says = acl_says(args.acl)
+    _, says = acl_says(args.acl, settings.broker.root)
     print(says)
-    print(f"\nOn this machine: sudo systemctl {'restart' if args.certificate else 'reload'} mosquitto")
+    print("\nOn this machine: " + ("nothing more" if args.certificate else "sudo systemctl reload mosquitto"))
     print(
         f"On the device, with these files beside you: sudo install -o guardian -g guardian -m 600 -t {DEVICE_FOLDER} {' '.join(made.files)}"
     )

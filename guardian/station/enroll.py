@@ -35,11 +35,11 @@ ITERATIONS = 101  # mosquitto's default. The password is 192 random bits: more w
 VALID = timedelta(days=3650)  # a guard must not fall silent on a birthday; `retire` ends it sooner
 LISTED = timedelta(days=3650)  # a revocation list that has run out shuts everybody out
 PATTERNS = (
-    "pattern write guardian/%u/availability",
-    "pattern write guardian/%u/state",
-    "pattern write guardian/%u/event",
-    "pattern read guardian/%u/receipt",
-    "pattern read guardian/%u/command",
+    "pattern write {root}/%u/availability",
+    "pattern write {root}/%u/state",
+    "pattern write {root}/%u/event",
+    "pattern read {root}/%u/receipt",
+    "pattern read {root}/%u/command",
 )
 
 
@@ -131,8 +131,9 @@ def retire(device: str, passwords: Path, authority: Path, now: datetime | None =
     return done
 
 
-def acl_says(acl: Path) -> tuple[bool, str]:
+def acl_says(acl: Path, root: str) -> tuple[bool, str]:
     """Whether the broker's rights need nothing more for a device, and what to do otherwise."""
+    needed = [line.format(root=root) for line in PATTERNS]
     try:
         lines = {" ".join(line.split()) for line in acl.read_text(encoding="utf-8").splitlines()}
     except (OSError, UnicodeDecodeError) as error:
@@ -140,7 +141,7 @@ def acl_says(acl: Path) -> tuple[bool, str]:
         return False, f"{acl} cannot be read ({why}): the broker needs these lines in its acl_file, once for all devices:\n" + "\n".join(
             PATTERNS
         )
-    missing = [line for line in PATTERNS if line not in lines]
+    missing = [line for line in needed if line not in lines]
     if missing:
         return False, f"{acl} lacks these lines, once for all devices:\n" + "\n".join(missing)
     return True, f"{acl}: no line is needed, its patterns give every user the topics that carry its own name"

@@ -254,13 +254,14 @@ def test_a_certificate_outlives_years_of_wear_but_not_its_authority(keys: Callab
 
 
 def test_the_shipped_rights_need_no_line_and_others_are_told_which(tmp_path: Path) -> None:
-    assert acl_says(ACL) == (True, f"{ACL}: no line is needed, its patterns give every user the topics that carry its own name")
+    assert acl_says(ACL, "guardian") == (True, f"{ACL}: no line is needed, its patterns give every user the topics that carry its own name")
     poor = tmp_path / "acl"
-    poor.write_text("\n".join(PATTERNS[:-1]) + "\n")
-    fine, says = acl_says(poor)
-    assert not fine and says.endswith(PATTERNS[-1])
-    fine, says = acl_says(tmp_path / "none")
-    assert not fine and all(line in says for line in PATTERNS)
+    lines = [line.format(root="guardian") for line in PATTERNS]
+    poor.write_text("\n".join(lines[:-1]) + "\n")
+    fine, says = acl_says(poor, "guardian")
+    assert not fine and says.endswith(lines[-1])
+    fine, says = acl_says(tmp_path / "none", "home")
+    assert not fine and all(line.format(root="home") in says for line in PATTERNS)
 
 
 def test_the_qr_code_is_one_and_fits_a_terminal() -> None:
