@@ -35,12 +35,20 @@ class Postgres:
         if os.geteuid() == 0:
             shutil.chown(self._folder, "postgres", "postgres")
         self._run("initdb", "-A", "trust", "-U", "guardian", "-E", "UTF8")
-        here = f"-c port={self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}"
-        self._run("pg_ctl", "start", "-w", "-t", "60", "-o", here, "-l", str(self._folder / "log"))
+        self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        here = f"-c port={self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}"
+        self._run("pg_ctl", "start", "-w", "-t", "60", "-o", here, "-l", str(self._folder / "log"))
+
+    def stop(self) -> None:
+        """As if its power were cut; what was committed is there after start()."""
         self._run("pg_ctl", "stop", "-m", "immediate")
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
