@@ -138,8 +138,8 @@ def acl_says(acl: Path, root: str) -> tuple[bool, str]:
         lines = {" ".join(line.split()) for line in acl.read_text(encoding="utf-8").splitlines()}
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
-        return False, f"{acl} cannot be read ({why}): the broker needs these lines in its acl_file, once for all devices:\n" + "\n".join(
-            PATTERNS
+        return False, "\n".join(
+            [f"{acl} cannot be read ({why}): the broker needs these lines in its acl_file, once for all devices:", *needed]
         )
     missing = [line for line in needed if line not in lines]
     if missing:
