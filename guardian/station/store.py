@@ -120,6 +120,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writer = engine.execution_options(writes=True)
+        self._brief_writer = engine.execution_options(writes=True, brief=True)
         self._insert: Any = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     @classmethod
@@ -143,6 +144,14 @@ class Store:
     def writes(self) -> Iterator[Session]:
         """A transaction that writes: committed at the end, or nothing of it is kept."""
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def writes_briefly(self) -> Iterator[Session]:
+        """As writes(), but a power cut may undo it: for leases and marks of push jobs. Then a message is sent twice, and none is lost."""
+        with Session(self._brief_writer, expire_on_commit=False) as session, session.begin():
+            if self.engine.dialect.name == "postgresql":
+                session.connection().exec_driver_sql("SET LOCAL synchronous_commit TO off")
             yield session
 
     # --- intake
@@ -425,7 +434,7 @@ class Store:
         queue = select(PushJob.id, turn).where(free, PushJob.contact.not_in(busy)).subquery()
         first = select(queue.c.id).where(queue.c.turn == 1)
         ask = select(PushJob).where(PushJob.id.in_(first), free).order_by(*pressing).limit(limit).with_for_update(skip_locked=True)
-        with self.writes() as session:
+        with self.writes_briefly() as session:
             jobs = list(session.scalars(ask))
             for job in jobs:
                 job.leased_by, job.leased_until, job.tries = station, now + timedelta(seconds=lease_s), job.tries + 1
@@ -434,7 +443,7 @@ class Store:
     def hold_job(self, job_id: int, station: str, until: datetime) -> bool:
         """Keep a job that is still being sent; False: another station has it by now."""
         mine = update(PushJob).where(PushJob.id == job_id, PushJob.sent_at.is_(None), PushJob.leased_by == station)
-        with self.writes() as session:
+        with self.writes_briefly() as session:
             return _count(session.execute(mine.values(leased_until=until))) == 1
 
     def call_next(self, job: PushJob, now: datetime) -> bool:
@@ -464,7 +473,7 @@ class Store:
 
     def job_sent(self, job_id: int, station: str, now: datetime, then: Iterable[PushJob] = ()) -> bool:
         """Mark a job sent and add what follows it, together. False: another station has it by now (it will be told twice, once each)."""
-        with self.writes() as session:
+        with self.writes_briefly() as session:
             mine = update(PushJob).where(PushJob.id == job_id, PushJob.sent_at.is_(None), PushJob.leased_by == station)
             done = _count(session.execute(mine.values(sent_at=now, leased_until=None, error=None))) == 1
             if done:

@@ -257,7 +257,10 @@ def shown(url: URL) -> str:
 
 
 def _tune(engine: Engine, busy_s: float) -> None:
-    """SQLite: readers beside one writer, every commit on disk, and a transaction that writes waits for its turn at its beginning."""
+    """SQLite: readers beside one writer; a transaction that writes waits for its turn at its beginning, and is on disk at its end.
+
+    A `brief` one is not waited for: a power cut may undo it (a kill does not), as with PostgreSQL's synchronous_commit = off.
+    """
 
     @event.listens_for(engine, "connect")
     def _connected(connection: "object", record: ConnectionPoolEntry) -> None:
@@ -267,4 +270,7 @@ def _tune(engine: Engine, busy_s: float) -> None:
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+        options = connection.get_execution_options()
+        if options.get("writes"):
+            connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if options.get('brief') else 'FULL'}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")

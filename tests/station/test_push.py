@@ -236,6 +236,14 @@ def test_two_stations_send_a_message_once(house: House) -> None:
     assert len(ids) == len(set(ids)) == 20
 
 
+def test_only_leases_and_marks_may_be_undone_by_a_power_cut(house: House) -> None:
+    for _ in range(2):  # on the same connection
+        with house.store.writes_briefly() as session:
+            assert session.connection().exec_driver_sql("PRAGMA synchronous").scalar() == 1
+        with house.store.writes() as session:
+            assert session.connection().exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
 def test_a_contact_that_was_taken_out_of_the_file_stops_nobody(house: House) -> None:
     id_ = house.tells("fall")
     other = {"nurse": CONTACTS["nurse"]}
