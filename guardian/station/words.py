@@ -63,6 +63,10 @@ WORDS: dict[str, dict[Language, str]] = {
     "login.name": {"en": "Name", "de": "Name"},
     "login.password": {"en": "Password", "de": "Passwort"},
     "login.submit": {"en": "Sign in", "de": "Anmelden"},
+    "login.over": {
+        "en": "The sign-in has ended: nobody is watching from this screen.",
+        "de": "Die Anmeldung ist abgelaufen: Von diesem Bildschirm aus passt niemand auf.",
+    },
     "login.refused": {"en": "Name or password is wrong.", "de": "Name oder Passwort ist falsch."},
     "login.wait": {
         "en": "Too many attempts. Wait {wait}, then try again.",

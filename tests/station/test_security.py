@@ -278,7 +278,9 @@ def test_an_expired_cookie_opens_nothing_and_the_page_says_that_nobody_watches(s
     long_ago = (datetime.now(UTC) - timedelta(days=8)).replace(tzinfo=None).isoformat(" ")
     with sqlite3.connect(station.store.engine.url.database or "") as plain:
         plain.execute("UPDATE login SET last_seen = ? WHERE token_hash = ?", (long_ago, _hash(ben.token)))
-    assert ben.reads("/").headers["location"].startswith("/login?problem=over")
+    place = ben.reads("/").headers["location"]
+    assert place.startswith("/login?problem=over")
+    assert say("login.over", "en") in ben.reads(place).text
 
 
 def _hash(token: str) -> str:

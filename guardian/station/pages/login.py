@@ -7,7 +7,7 @@ from guardian.station import words
 from guardian.station.pages.shell import FAVICON, dressed, mark
 from guardian.station.pages.tags import Tag
 
-PROBLEMS = {"wrong": "login.refused", "refused": "login.refused", "wait": "login.wait"}
+PROBLEMS = {"wrong": "login.refused", "refused": "login.refused", "wait": "login.wait", "over": "login.over"}
 
 
 def declare() -> None:
