@@ -90,7 +90,7 @@ class Line:
 
     def publish(self, topic: str, payload: bytes) -> bool:
         """Send at QoS 1, without waiting; False: not connected, and nothing is kept."""
-        if self.listening_since is None:
+        if not self._client.is_connected():  # events come before the subscription is granted again, and want their receipt
             return False
         return self._client.publish(topic, payload, 1).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
