@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-homeassistant lint check card evaluate faults walks walkers durability alerts latency pythons install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant lint check card evaluate faults walks walkers durability alerts latency page screenshots pythons install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -54,6 +54,12 @@ alerts: $(READY)  ## from a fall to phone and page, 1,000 each; stations and bro
 
 latency: $(READY)  ## microseconds per tick by stage, CPU share, wake-up jitter
 	$(BIN)/python -m lab.latency
+
+page: $(READY)  ## how fast an alarm is on the caregivers' page, with 6, 50 and 500 wearers (needs chromium and mosquitto)
+	$(BIN)/python -m lab.page
+
+screenshots: $(READY)  ## the pictures of the caregivers' page in docs/, from a simulated training and fall, 3 minutes (needs chromium and mosquitto)
+	$(BIN)/python -m lab.screenshots
 
 pythons: $(READY)  ## the same recordings on every Python of 3.11-3.13 at hand: identical verdicts
 	sh lab/pythons.sh
