@@ -12,7 +12,7 @@ from guardian.app import Play
 from guardian.config import load
 from guardian.frame import Fault, Frame
 from guardian.outputs.link import PahoLink
-from guardian.sim.scenarios import SCENARIOS
+from guardian.sim.scenarios import SCENARIOS, Scenario
 from guardian.verdict import Verdict
 
 
@@ -21,10 +21,11 @@ class Worn:
 
     name = "worn"
 
-    def __init__(self, folder: Path, port: int, scenario: str, pace: float = 1.0, seed: int = 0, **mqtt: Any) -> None:
+    def __init__(self, folder: Path, port: int, scenario: str | Scenario, pace: float = 1.0, seed: int = 0, **mqtt: Any) -> None:
         config = load(local=None, overrides={"device": {"state_dir": str(folder)}, "mqtt": {"host": "127.0.0.1", "port": port, **mqtt}})
         self.config = replace(config, mqtt=replace(config.mqtt, enabled=True))
-        endless = with_(SCENARIOS[scenario], duration_s=36000.0)
+        story = SCENARIOS[scenario] if isinstance(scenario, str) else scenario
+        endless = with_(story, duration_s=36000.0)
         self.play = Play(self.config, endless, seed, lambda bench: PahoLink(self.config), [self], pace)
         self.verdict: Verdict | None = None
         self.device = self.config.device.id

@@ -64,3 +64,10 @@ def test_silence_is_never_drawn_like_health() -> None:
 def test_who_wants_no_motion_gets_none_and_buttons_are_large() -> None:
     assert "prefers-reduced-motion: reduce" in CSS
     assert all(int(size) >= 44 for size in re.findall(r"\.(?:button|ack|input)[^{]*\{[^}]*min-height: (\d+)px", CSS))
+
+
+def test_no_rule_is_left_over_from_what_was_there_before() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in Path(pages.__file__).parent.iterdir() if path.suffix in {".py", ".js"})
+    classes = set(re.findall(r"\.([a-z][a-z-]+)", re.sub(r"/\*.*?\*/", "", CSS, flags=re.DOTALL)))
+    theirs = {"body--dark", "nicegui-content", "nicegui-sub-pages", "q-page", "q-dialog", "q-notification"}
+    assert {name for name in classes - theirs if name.removeprefix("tone-") not in source} == set()

@@ -53,7 +53,7 @@ class AlarmCard:
         held = alarm is not None and alarm.acknowledged_by is not None
         seen = (picture.device, picture.status) in viewer.looking
         self._card.classes(add="held" if held or seen else "", remove="" if held or seen else "held")
-        self._sign.say(STATUSES[picture.status][1])
+        self._sign.put(data_sign=STATUSES[picture.status][1])
         self._who.say(picture.name)
         kind = alarm.event_type if held and alarm and alarm.event_type else None
         self._what.say(words.event(kind, viewer.language) if kind else viewer.say(f"status.{picture.status}"))

@@ -9,7 +9,7 @@ from nicegui import background_tasks
 from guardian.contract import EVENTS
 from guardian.station import words
 from guardian.station.pages.messages import Messages, evidence_of
-from guardian.station.pages.tags import Tag, choice, icon, link, search
+from guardian.station.pages.tags import Tag, choice, link, search
 from guardian.station.pages.viewer import Viewer
 from guardian.station.store import SessionRow, Store
 from guardian.station.tables import Event
@@ -108,8 +108,7 @@ class History:
     def _line(self, row: SessionRow) -> None:
         viewer, started = self._viewer, row.started
         with Tag("li", "tone-quiet"):
-            with Tag("span", "disc"):
-                icon("fitness_center" if row.ended else "play_arrow")
+            Tag("span", "disc", aria_hidden="true", data_sign="fitness_center" if row.ended else "play_arrow")
             with Tag("div"):
                 link(self._names.get(started.device, started.device), f"/session/{started.device}/{started.id}", "whose",
                      aria_label=viewer.say("session.open", when=viewer.at(started.at)))  # fmt: skip

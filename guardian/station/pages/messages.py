@@ -6,7 +6,7 @@ from guardian.contract import EVENTS as KNOWN
 from guardian.contract import Severity
 from guardian.station import words
 from guardian.station.pages.marks import EVENTS, SEVERITIES
-from guardian.station.pages.tags import Tag, icon, link
+from guardian.station.pages.tags import Tag, link
 from guardian.station.pages.viewer import Viewer
 from guardian.station.tables import Event
 
@@ -37,8 +37,7 @@ class Messages:
         viewer = self._viewer
         tone, sign = SEVERITIES[severity_of(event)]
         with Tag("li", f"tone-{tone}", data_event=event.id):
-            with Tag("span", "disc"):
-                icon(EVENTS.get(event.event_type, sign))
+            Tag("span", "disc", aria_hidden="true", data_sign=EVENTS.get(event.event_type, sign))
             with Tag("div"):
                 whose = viewer.picture(event.device)
                 if self._names and whose is not None:
@@ -54,7 +53,7 @@ class Messages:
                 if self._names:
                     with Tag("details", "soft small"):
                         Tag("summary", text=viewer.say("history.details"))
-                        Tag("p", text=", ".join([event.id, *(f"{key} {value}" for key, value in evidence_of(event).items())]))
+                        Tag("p", text=", ".join([event.id, *(f"{key} {_short(value)}" for key, value in evidence_of(event).items())]))
 
 
 def severity_of(event: Event) -> Severity:
@@ -66,7 +65,11 @@ def severity_of(event: Event) -> Severity:
 def evidence_of(event: Event) -> dict[str, object]:
     """What the device gave as its reasons."""
     evidence: dict[str, object] = msgspec.json.decode(event.evidence_json)
-    return {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in evidence.items()}
+    return evidence
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def sentence(viewer: Viewer, event: Event) -> str:
@@ -75,6 +78,6 @@ def sentence(viewer: Viewer, event: Event) -> str:
     fault, distance = evidence.get("fault"), evidence.get("distance_m")
     if isinstance(fault, str):
         return f"{said}: {words.fault(fault, viewer.language)}"
-    if event.event_type == "obstacle" and distance is not None:
-        return f"{said} ({viewer.say('unit.metres', value=distance)})"
+    if event.event_type == "obstacle" and isinstance(distance, float):
+        return f"{said} ({viewer.say('unit.metres', value=f'{distance:.1f}')})"
     return said

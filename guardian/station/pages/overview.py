@@ -5,7 +5,7 @@ from collections.abc import Callable
 from guardian.station.live import LOOK, Picture
 from guardian.station.pages.alarm import AlarmCards, wants_card
 from guardian.station.pages.marks import Note, notes_of, status_of, tone_of
-from guardian.station.pages.tags import Tag, button, choice, icon, link, search
+from guardian.station.pages.tags import Tag, button, choice, link, search
 from guardian.station.pages.viewer import Viewer
 
 SHOWN = 60  # people in the list at first; more on request: a page of hundreds is slow on a phone, and the urgent are above
@@ -111,8 +111,7 @@ class Row:
         with Tag("li", data_device=picture.device) as self._item:
             self._card = link("", f"/wearer/{picture.device}", "card person")
             with self._card:
-                with Tag("span", "disc"):
-                    self._sign = icon("")
+                self._sign = Tag("span", "disc", aria_hidden="true")
                 with Tag("div"):
                     self._name = Tag("div", "name")
                     self._status = Tag("div", "status")
@@ -123,7 +122,7 @@ class Row:
         """Show this now."""
         self._card.wear("tone", tone_of(picture))
         how = status_of(self._viewer, picture)
-        self._sign.say(how.sign)
+        self._sign.put(data_sign=how.sign)
         self._name.say(picture.name)
         self._status.say(how.text)
         notes = notes_of(self._viewer, picture)
@@ -141,9 +140,7 @@ class Row:
 def note_line(notes: list[Note]) -> None:
     """Signs and words in a row."""
     for note in notes:
-        with Tag("span"):
-            icon(note.sign)
-            Tag("span", text=note.text)
+        Tag("span", text=note.text, data_sign=note.sign)
 
 
 def headline(viewer: Viewer, pictures: list[Picture]) -> str:

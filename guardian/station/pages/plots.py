@@ -18,11 +18,13 @@ Options = dict[str, Any]
 def distance(viewer: Viewer, trace: list[Trace], since: datetime, until: datetime) -> Options:
     """The space behind over time."""
     name = viewer.say("plot.distance")
-    areas = [
-        [{"xAxis": _ms(begin), "name": viewer.say("plot.unknown"), "itemStyle": {"color": UNKNOWN}}, {"xAxis": _ms(end)}]
-        for begin, end in unknown(trace, since, until)
-    ]
-    near = [{"yAxis": 0, "name": viewer.say("plot.near"), "itemStyle": {"color": NEAR}}, {"yAxis": NEAR_M}]
+    areas = []
+    for begin, end in unknown(trace, since, until):
+        wide = end - begin > (until - since) / 6  # enough for the word
+        said = viewer.say("plot.unknown") if wide else ""
+        areas.append([{"xAxis": _ms(begin), "name": said, "itemStyle": {"color": UNKNOWN}}, {"xAxis": _ms(end)}])
+    label = {"position": "insideBottomLeft"}
+    near = [{"yAxis": 0, "name": viewer.say("plot.near"), "itemStyle": {"color": NEAR}, "label": label}, {"yAxis": NEAR_M}]
     marks = {"silent": True, "label": {"fontSize": 12, "position": "insideTop", "textBorderWidth": 0}, "data": [near, *areas]}
     series = {
         **_line(name, [[_ms(at), value] for at, value in points(trace)]),

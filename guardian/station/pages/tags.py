@@ -45,9 +45,9 @@ class Tag(TextElement):
         return self.put(hidden=None if shown else True)
 
 
-def icon(name: str, classes: str = "") -> Tag:
-    """A sign of the Material Icons font that NiceGUI brings: for eyes alone, the words beside it say the same."""
-    return Tag("i", f"icon material-icons {classes}".strip(), name, aria_hidden="true")
+def icon(name: str) -> Tag:
+    """A sign of the Material Icons font that NiceGUI brings: for eyes alone, the words beside it say the same. See also data_sign=…"""
+    return Tag("i", "icon", aria_hidden="true", data_sign=name)
 
 
 def button(text: str, classes: str, pressed: Callable[[], Any], sign: str | None = None, title: str | None = None) -> Tag:

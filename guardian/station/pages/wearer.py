@@ -132,8 +132,7 @@ class Now:
         self._told: list[str] = []
         with Tag("section", "card now", aria_label=viewer.say("wearer.now")) as self._card:
             with Tag("div", "top"):
-                with Tag("span", "disc"):
-                    self._sign = icon("")
+                self._sign = Tag("span", "disc", aria_hidden="true")
                 with Tag("div"):
                     self._status = Tag("p", "status", aria_live="polite")
                     self._exercise = Tag("p", "soft")
@@ -148,7 +147,7 @@ class Now:
         live = picture.contact in ("live", "stale")
         self._card.wear("tone", tone_of(picture))
         how = status_of(self._viewer, picture)
-        self._sign.say(how.sign)
+        self._sign.put(data_sign=how.sign)
         self._status.say(how.text)
         self._exercise.say(words.exercise(state.exercise, viewer.language) if state else "")
         self._old.say("" if live or state is None else viewer.say("wearer.old", ago=viewer.ago(picture.heard_at)))
@@ -167,16 +166,12 @@ class Now:
             self._facts.clear()
             with self._facts:
                 for sign, text in facts:
-                    with Tag("span"):
-                        icon(sign)
-                        Tag("span", text=text)
+                    Tag("span", text=text, data_sign=sign)
             self._faults.clear()
             self._faults.show(bool(faults))
             with self._faults:
                 for text in faults:
-                    with Tag("li"):
-                        icon("build")
-                        Tag("span", text=text)
+                    Tag("li", text=text, data_sign="build")
         self._software.say(viewer.say("wearer.device", id=picture.device, sw=state.sw if state else viewer.say("unit.none")))
 
 
