@@ -51,14 +51,15 @@ class Worn:
         """Nothing to do."""
 
     def has_played(self, sound: str) -> bool:
-        """Whether the buzzer's line has shown this sound's rhythm, to two ticks; its end may run into the next sound."""
-        *wanted, last = self.config.sounds[sound].on_off_ms
+        """Whether the buzzer's line has shown this sound's rhythm, to two ticks; its first and last beep may touch the sound beside it."""
+        first, *inner, last = self.config.sounds[sound].on_off_ms
         log = list(self.play.bench.sound_log)
         spans = [(after[0] - before[0]) / 1e6 for before, after in pairwise(log)]
         return any(
             on
-            and len(spans) > place + len(wanted)
-            and all(abs(span - ms) <= 20 for span, ms in zip(spans[place:], wanted, strict=False))
-            and spans[place + len(wanted)] >= last - 20
+            and len(spans) > place + 1 + len(inner)
+            and spans[place] >= first - 20
+            and all(abs(span - ms) <= 20 for span, ms in zip(spans[place + 1 :], inner, strict=False))
+            and spans[place + 1 + len(inner)] >= last - 20
             for place, (_, on) in enumerate(log)
         )

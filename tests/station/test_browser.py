@@ -220,6 +220,26 @@ def test_it_speaks_german_and_keeps_to_it(broker: Broker, station: Program, page
         page.wait_for_selector("text=Konto von eva")
 
 
+def test_nothing_sticks_out_on_the_smallest_phone_in_the_longest_words(
+    broker: Broker, station: Program, page_of: Callable[..., Any]
+) -> None:
+    people = [Somebody("bert", "Bert", state="DOWN", alarm="fall_suspected"), Somebody("dora", "Dora", faults=("echo_silent",), battery=3)]
+    with Household(broker.port, people, beat_s=0.5):
+        page = page_of("eva")
+        page.select_option(".foot select", "de")
+        page.set_viewport_size({"width": 320, "height": 640})
+        for path, sign in (
+            ("/", ".alarm"),
+            ("/wearer/bert", ".alarm"),
+            ("/wearer/dora", ".faults li"),
+            ("/history", ".find"),
+            ("/account", "form"),
+        ):
+            page.goto(station.url + path)
+            page.wait_for_selector(sign)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+
+
 def test_a_keyboard_is_enough(broker: Broker, station: Program, page_of: Callable[..., Any]) -> None:
     with Household(broker.port, [Somebody("bert", "Bert")], beat_s=0.5) as house:
         page = page_of("eva")

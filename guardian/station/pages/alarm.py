@@ -22,7 +22,7 @@ class AlarmCard:
     def __init__(self, viewer: Viewer, picture: Picture, own_page: bool = False) -> None:
         self._viewer, self._picture = viewer, picture
         say, name = viewer.say, picture.name
-        self._card = Tag("section", "alarm", role="alert", aria_label=name, data_device=picture.device)
+        self._card = Tag("section", "alarm", role="alert", aria_atomic="false", aria_label=name, data_device=picture.device)
         with self._card:
             with Tag("div", "top"):
                 self._sign = icon("")

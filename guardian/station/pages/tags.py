@@ -76,7 +76,7 @@ def choice(label: str, options: dict[str, str], value: str, chosen: Callable[[st
                 Tag("option", text=text, value=one, selected=True if one == value else None)
 
     def on_change(event: GenericEventArguments) -> Any:
-        return chosen(str(event.args)) if event.args in options else None  # the browser may send anything
+        return chosen(str(event.args)) if str(event.args) in options else None  # the browser may send anything
 
     made.on("change", on_change, js_handler="(event) => emit(event.target.value)")
     return made
