@@ -64,6 +64,7 @@ class Household:
         self._client = Client(CallbackAPIVersion.VERSION2, client_id="household", protocol=MQTTProtocolVersion.MQTTv5)
         self._client.on_message = lambda client, userdata, message: self._hear(message.topic, message.payload)
         self._client.on_connect = lambda client, *_: client.subscribe("guardian/+/command", qos=1) and None
+        self._client.max_inflight_messages_set(0)  # nobody waits for another's acknowledgement
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -133,8 +134,12 @@ class Household:
         self._client.publish(topic, msgspec.json.encode(payload), qos=1, retain=retain)
 
     def _run(self) -> None:
-        while not self._over.wait(self._beat_s):
-            for one in list(self.people.values()):
+        pause_s = self._beat_s / max(1, len(self.people))  # one after the other, as devices that know nothing of each other
+        while not self._over.is_set():
+            for device in list(self.people):
+                if self._over.wait(pause_s):
+                    return
+                one = self.people[device]
                 if one.state is not None and not one.silent and one.power == "on":
                     self._say(one)
 
