@@ -22,11 +22,12 @@ import msgspec
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from guardian.contract import BadPayload, Topics
+from guardian.station.heard import HeardAvailability, HeardEvent, HeardState, Stored
 from guardian.station.line import Line, Message
 from guardian.station.live import Live
 from guardian.station.payloads import StatePayload, parse_availability, parse_event, parse_state, parse_topic
 from guardian.station.settings import Settings
-from guardian.station.store import HeardAvailability, HeardEvent, HeardState, JobsFor, Store, Stored
+from guardian.station.store import JobsFor, Store
 from guardian.station.waiting import Waiting
 
 log = logging.getLogger(__name__)

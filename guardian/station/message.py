@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from guardian.contract import Severity
 from guardian.station import words
+from guardian.station.alarms import Answer
 from guardian.station.payloads import StatePayload
-from guardian.station.store import Answer
 from guardian.station.tables import Event, Last, PushJob
 from guardian.station.words import Language, say
 

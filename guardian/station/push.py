@@ -22,10 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from guardian.config import ConfigError
 from guardian.contract import Severity
+from guardian.station.alarms import CLOSING
 from guardian.station.delivery import deliver, learn_services
+from guardian.station.jobs import Jobs
 from guardian.station.message import Case, Message, compose, trial_message
 from guardian.station.settings import ContactPlan, Settings
-from guardian.station.store import CLOSING, Store
+from guardian.station.store import Store
 from guardian.station.tables import Event, PushJob
 
 log = logging.getLogger(__name__)
@@ -108,6 +110,7 @@ class Sender:
         self._settings = settings
         self._push = settings.push
         self._store = store
+        self._jobs = Jobs(store.engine)
         self._clock = clock
         self._deliver = deliver
         self._station = settings.station.name
@@ -145,7 +148,7 @@ class Sender:
                 self._settle(sending)
                 del self._under_way[contact]
         while not self._ending.is_set():
-            jobs = self._store.lease_jobs(self._station, self._clock(), self._push.lease_s, self._under_way.keys())
+            jobs = self._jobs.lease(self._station, self._clock(), self._push.lease_s, self._under_way.keys())
             if not jobs:
                 break
             for job in jobs:  # each is under way then, or dropped, or due later
@@ -194,14 +197,14 @@ class Sender:
             plan, address = self._settings.contact(job.contact), self._settings.address(job.contact)
             case = self._case(job)
             if case is None:
-                self._store.drop_job(job.id)
+                self._jobs.drop(job.id)
                 return
             message = compose(case, plan.language, self._clock())
         except SQLAlchemyError:
             raise
         except KeyError:
             log.error("push %d is dropped: station.toml has no [contacts.%s] any more", job.id, job.contact)
-            self._store.drop_job(job.id)
+            self._jobs.drop(job.id)
             return
         except Exception as error:  # one bad job must not end the sending of all others
             log.exception("push %d to %s cannot be made", job.id, job.contact)
@@ -225,7 +228,7 @@ class Sender:
         if now_s - sending.begun_s >= self._push.hung_s:
             sending.why = "the service hangs"
         elif now_s - sending.held_s >= self._push.patience_s:
-            self._store.hold_job(job.id, self._station, self._clock() + timedelta(seconds=self._push.lease_s))
+            self._jobs.hold(job.id, self._station, self._clock() + timedelta(seconds=self._push.lease_s))
             sending.held_s = now_s
             if not sending.impatient:
                 sending.impatient = True
@@ -238,7 +241,7 @@ class Sender:
             self._fail(job, sending.why)
             return
         now = self._clock()
-        if self._store.job_sent(job.id, self._station, now, self._again(job, now)):
+        if self._jobs.sent(job.id, self._station, now, self._again(job, now)):
             log.info("pushed %s %s of %s to %s", job.severity, job.event_id, job.device, job.contact)
 
     def _again(self, job: PushJob, now: datetime) -> list[PushJob]:
@@ -252,16 +255,16 @@ class Sender:
         """Again later, longer each time; the next contact of an alarm need not wait for that."""
         if job.tries >= self._push.tries_max:
             log.error("push %s of %s to %s is given up after %d tries: %s", job.event_id, job.device, job.contact, job.tries, why)
-            self._store.drop_job(job.id)
+            self._jobs.drop(job.id)
             return
         later_s = min(self._push.retry_s * 2 ** min(job.tries - 1, 30), self._push.retry_last_s)
         log.warning("push %s of %s to %s failed (try %d): %s", job.event_id, job.device, job.contact, job.tries, why)
-        self._store.job_failed(job.id, self._station, why, self._clock() + timedelta(seconds=later_s))
+        self._jobs.failed(job.id, self._station, why, self._clock() + timedelta(seconds=later_s))
         if job.tries > 1:
             self._call_next(job)
 
     def _call_next(self, job: PushJob) -> None:
-        if job.severity == "critical" and job.step == 0 and self._store.call_next(job, self._clock()):
+        if job.severity == "critical" and job.step == 0 and self._jobs.call_next(job, self._clock()):
             self.wake()
 
     # --- what is known about it
@@ -276,12 +279,12 @@ class Sender:
         return self._case_of_event(job, case) if job.kind in ("event", "over", "not_worn") else case
 
     def _case_of_event(self, job: PushJob, case: Case) -> Case | None:
-        standing, last = self._store.standing(str(job.event_id)), case.last
+        standing, last = self._jobs.standing(str(job.event_id)), case.last
         if standing is None:
             return None
         event, alarm_id, answer = standing.event, standing.alarm_id, standing.answer
         if job.kind == "over":
-            return Case(job, case.name, event, alarm_id, None, last, case.page) if self._store.was_called(job.contact, event.id) else None
+            return Case(job, case.name, event, alarm_id, None, last, case.page) if self._jobs.was_called(job.contact, event.id) else None
         if job.severity != "critical":
             return Case(job, case.name, event, None, None, last, case.page)
         newer = job.step > 0 and last is not None and last.critical_id not in (None, event.id)  # that one repeats, and is enough
@@ -290,7 +293,7 @@ class Sender:
         return Case(job, case.name, event, alarm_id, answer, last, case.page)
 
     def _case_of_silence(self, job: PushJob, case: Case) -> Case | None:
-        episode, last = self._store.episode(str(job.event_id)), case.last
+        episode, last = self._jobs.episode(str(job.event_id)), case.last
         if episode is None or episode.ended_at is not None:
             return None
         alarm_id = last.alarm_id if last is not None else None

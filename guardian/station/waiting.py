@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from guardian.station.heard import Batch, HeardAvailability, HeardEvent, HeardState
 from guardian.station.line import Message
-from guardian.station.store import Batch, HeardAvailability, HeardEvent, HeardState
 
 TRACES_MAX = 100_000  # points, half an hour of 500 wearers
 

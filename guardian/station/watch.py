@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from guardian.station.jobs import Jobs
 from guardian.station.live import Picture, Snapshot
 from guardian.station.message import episode_id
 from guardian.station.push import Clock, chain, notice, one_job, willing
@@ -37,6 +38,7 @@ class Watch:
 
     def __init__(self, settings: Settings, store: Store, now: Callable[[], Snapshot], clock: Clock, wake: Callable[[], None]) -> None:
         self._settings, self._store, self._now, self._clock, self._wake = settings, store, now, clock, wake
+        self._jobs = Jobs(store.engine)
         self._lying: dict[str, datetime | None] = {}  # off and lying since; None: that has been seen to
         self._failures = 0
         self._ending = threading.Event()
@@ -55,7 +57,7 @@ class Watch:
     def look(self) -> None:
         """One look at everybody. Raises SQLAlchemyError: the next look makes good what this one could not."""
         snapshot, now = self._now(), self._clock()
-        open_ = {(episode.kind, episode.device): episode for episode in self._store.open_episodes()}
+        open_ = {(episode.kind, episode.device): episode for episode in self._jobs.open_episodes()}
         told = self._look_at_ourselves(snapshot, open_.get(("blind", EVERYBODY)), now)
         for one in snapshot.pictures:
             episode = open_.get(("lost", one.device))
@@ -63,7 +65,7 @@ class Watch:
             told |= self._turn_over(one, now)
         for (kind, device), episode in open_.items():
             if kind == "lost" and snapshot.version and not snapshot.blind.database and device not in snapshot.by_device:
-                self._store.end_episode(episode.id, now)  # retired, or erased
+                self._jobs.end_episode(episode.id, now)  # retired, or erased
         if told:
             self._wake()
 
@@ -86,7 +88,7 @@ class Watch:
             return False
         id_ = episode_id("lost", one.device, one.heard_at or now)
         jobs = (chain if alarming else notice)(self._settings, one.device, id_, "lost", now)
-        if not self._store.begin_episode(id_, one.device, "lost", now, jobs):
+        if not self._jobs.begin_episode(id_, one.device, "lost", now, jobs):
             return False
         log.warning("%s: no contact, last word %s", one.device, one.heard_at)
         return bool(jobs)
@@ -97,11 +99,11 @@ class Watch:
             return False
         told = self._told(episode, now)
         jobs = [one_job(one.device, episode.id, "back", "info", contact, now) for contact in told]
-        return self._store.end_episode(episode.id, now, jobs) and bool(jobs)
+        return self._jobs.end_episode(episode.id, now, jobs) and bool(jobs)
 
     def _told(self, episode: Episode, now: datetime) -> Sequence[str]:
         """Who was told of an episode, or is just being told."""
-        jobs = reversed(self._store.jobs(event_id=episode.id))
+        jobs = reversed(self._jobs.find(event_id=episode.id))
         return list(dict.fromkeys(job.contact for job in jobs if job.sent_at or (job.leased_until and job.leased_until > now)))
 
     # --- lying still
@@ -119,7 +121,7 @@ class Watch:
         jobs: list[PushJob] = []
         if newest and newest[0].event_type == "not_worn":
             jobs = notice(self._settings, one.device, newest[0].id, "not_worn", now)
-        added = self._store.add_jobs(jobs)
+        added = self._jobs.add(jobs)
         self._lying[one.device] = None
         return added > 0
 
@@ -134,13 +136,13 @@ class Watch:
             if since is not None and not others:
                 return False
             jobs = [one_job(EVERYBODY, episode.id, "seeing", "info", contact, now) for contact in self._told(episode, now)]
-            return self._store.end_episode(episode.id, now, jobs) and bool(jobs)
+            return self._jobs.end_episode(episode.id, now, jobs) and bool(jobs)
         if since is None or others or not snapshot.pictures or now - since < timedelta(seconds=self._settings.watch.lost_after_s):
             return False
         id_ = episode_id("blind", EVERYBODY, since)
         contacts = {plan.name: None for one in snapshot.pictures for plan in willing(self._settings, one.device, "critical")}
         jobs = [one_job(EVERYBODY, id_, "blind", "warning", contact, now) for contact in contacts]
-        return self._store.begin_episode(id_, EVERYBODY, "blind", now, jobs) and bool(jobs)
+        return self._jobs.begin_episode(id_, EVERYBODY, "blind", now, jobs) and bool(jobs)
 
 
 def is_alarming(one: Picture) -> bool:

@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from guardian.station import push
+from guardian.station.heard import Batch, HeardAvailability, HeardEvent, HeardState
+from guardian.station.jobs import Jobs
 from guardian.station.live import Live
 from guardian.station.message import Message
 from guardian.station.payloads import EventPayload, parse_state
 from guardian.station.settings import Settings, load
-from guardian.station.store import Batch, HeardAvailability, HeardEvent, HeardState, Store
+from guardian.station.store import Store
 from guardian.station.watch import Watch
 
 DEVICE = "guardian-01"
@@ -63,6 +65,7 @@ class House:
         }
         self.settings: Settings = load(None, {**overrides, **settings})
         self.store = Store.opened(self.settings)
+        self.jobs = Jobs(self.store.engine)
         self.time = START
         self.seq = 0
         self.uptime_s = 100.0

@@ -21,7 +21,7 @@ def test_an_alarm_is_stored_with_its_push_job_and_then_receipted(ward: Ward, dev
     soon(lambda: id_ in device.receipts, "the receipt")
     stored = ward.store.event(id_)
     assert stored is not None and (stored.device, stored.severity, stored.boot, stored.seq) == ("guardian-01", "critical", 1, 7)
-    assert [job.event_id for job in ward.store.jobs()] == [id_]
+    assert [job.event_id for job in ward.jobs.find()] == [id_]
 
 
 @pytest.mark.parametrize("protocol", [5, 311])
@@ -40,7 +40,7 @@ def test_a_repeated_alarm_is_receipted_again_and_stored_once(ward: Ward, device:
         device.tells(7)
         soon(lambda times=times: device.receipts.count("a-1-7") == times, f"{times} receipts")  # type: ignore[misc]
     assert ward.ids() == ["a-1-7"]
-    assert len(ward.store.jobs()) == 1
+    assert len(ward.jobs.find()) == 1
     assert (ward.intake.stored, ward.intake.repeated) == (1, 2)
 
 
@@ -71,7 +71,7 @@ def test_events_are_shown_in_the_order_in_which_they_happened(ward: Ward, device
 def test_an_event_of_an_unknown_kind_is_kept_too(ward: Ward, device: Device) -> None:
     id_ = device.tells(1, "choking", severity="critical")
     soon(lambda: id_ in device.receipts)
-    assert len(ward.store.jobs()) == 1
+    assert len(ward.jobs.find()) == 1
 
 
 def test_a_known_kind_keeps_the_contracts_severity_whatever_it_claims(ward: Ward, device: Device) -> None:
@@ -123,7 +123,7 @@ def test_a_locked_database_receipts_nothing_says_so_and_goes_on_by_itself(
     lock.close()
     soon(lambda: ids == set(device.receipts), "the receipts")
     soon(lambda: ward.live.now.blind.database == "", "the trouble is over")
-    assert len(ward.store.jobs()) == 5
+    assert len(ward.jobs.find()) == 5
 
 
 def test_a_full_disk_receipts_nothing_until_there_is_space(ward: Ward, device: Device) -> None:
@@ -350,7 +350,7 @@ def test_stations_that_share_events_store_each_once_and_both_see_the_state(
         ward.sees("guardian-01", lambda one: one.contact == "live")
     assert sum(ward.intake.stored for ward in wards) == 40
     assert all(ward.intake.stored for ward in wards), "both have had some"
-    assert len(wards[0].store.jobs()) == 40
+    assert len(wards[0].jobs.find()) == 40
 
 
 def test_a_station_that_cannot_store_leaves_the_shared_events_to_the_other(

@@ -7,9 +7,10 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from guardian.station.heard import Batch, HeardAvailability, HeardEvent, HeardState
 from guardian.station.live import ALARMS, URGENCY, Live, Picture, Status, by_urgency, picture
 from guardian.station.payloads import parse_event, parse_state
-from guardian.station.store import Batch, HeardAvailability, HeardEvent, HeardState, Known, Store
+from guardian.station.store import Known, Store
 from guardian.verdict import State
 from tests.station.ward import Clock, Device, Ward, event, one_job, settings, soon, state
 

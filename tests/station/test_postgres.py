@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from guardian.station.jobs import Jobs
 from guardian.station.store import Store
 from guardian.station.tables import PushJob, Table, create, opened
 from lab.postgres import Postgres, programs
@@ -54,7 +55,7 @@ def test_two_stations_that_see_a_silence_at_the_same_moment_tell_it_once(house: 
     def see(number: int, store: Store) -> None:
         job = PushJob(device=DEVICE, event_id=f"lost:{number}", kind="lost", severity="warning", contact="ben", step=0, due_at=START)
         together.wait()
-        begun.append(store.begin_episode(f"lost:{number}", DEVICE, "lost", START, [job]))
+        begun.append(Jobs(store.engine).begin_episode(f"lost:{number}", DEVICE, "lost", START, [job]))
 
     threads = [threading.Thread(target=see, args=one) for one in enumerate(stores)]
     for thread in threads:
@@ -62,7 +63,7 @@ def test_two_stations_that_see_a_silence_at_the_same_moment_tell_it_once(house: 
     for thread in threads:
         thread.join()
     assert sum(begun) == 1 and len(begun) == len(stores)
-    assert len(house.store.jobs()) == 1
+    assert len(house.jobs.find()) == 1
     for store in stores:
         store.close()
 

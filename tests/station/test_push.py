@@ -17,6 +17,7 @@ from guardian.contract import EVENTS
 from guardian.station import push
 from guardian.station.delivery import deliver, service
 from guardian.station.message import Message
+from guardian.station.transactions import writes
 from tests.station.house import CONTACTS, DEVICE, House, Phones, contacts, sqlite
 
 
@@ -97,7 +98,7 @@ def test_an_answer_ends_it_wherever_it_was_given(house: House, answer: str) -> N
         assert house.sends() == [("ben", f"Anna: {told}")]
     house.later(3600)
     assert house.sends() == []
-    assert all(job.sent_at for job in house.store.jobs()), "nothing is left in the table"
+    assert all(job.sent_at for job in house.jobs.find()), "nothing is left in the table"
 
 
 def test_those_who_were_called_hear_that_it_is_over_and_nobody_else(house: House) -> None:
@@ -182,7 +183,7 @@ def test_a_dead_service_is_tried_again_and_the_next_contact_is_called_early(hous
     house.phones.dead = {"ben"}
     id_ = house.tells("fall")
     assert house.sends() == []
-    job = next(job for job in house.store.jobs(event_id=id_) if job.contact == "ben")
+    job = next(job for job in house.jobs.find(event_id=id_) if job.contact == "ben")
     assert (job.error, job.due_at - house.time) == ("no answer", timedelta(seconds=5))
     house.later(5)
     assert contacts(house.sends()) == ["nurse"], "not only after escalate_s"
@@ -205,15 +206,15 @@ def test_one_hanging_service_holds_nobody_else_and_keeps_its_job(house: House) -
     house.later(14)
     other = House(str(house.store.engine.url), "two")
     other.later(14)
-    assert other.store.lease_jobs("two", other.time, 15) == [], "renewed: no other station sends it too"
+    assert other.jobs.lease("two", other.time, 15) == [], "renewed: no other station sends it too"
     house.phones.go.set()
     assert contacts(house.sends()) == ["ben"]
-    assert [job.contact for job in house.store.jobs(event_id=first) if job.sent_at] == ["nurse", "ben"]
+    assert [job.contact for job in house.jobs.find(event_id=first) if job.sent_at] == ["nurse", "ben"]
 
 
 def test_what_a_killed_station_had_taken_is_anybodys_after_the_lease(house: House) -> None:
     house.tells("fall")
-    assert [job.contact for job in house.store.lease_jobs("killed", house.time, 15)] == ["ben"]
+    assert [job.contact for job in house.jobs.lease("killed", house.time, 15)] == ["ben"]
     house.later(14.9)
     assert house.sends() == []
     house.later(0.1)
@@ -238,9 +239,9 @@ def test_two_stations_send_a_message_once(house: House) -> None:
 
 def test_only_leases_and_marks_may_be_undone_by_a_power_cut(house: House) -> None:
     for _ in range(2):  # on the same connection
-        with house.store.writes_briefly() as session:
+        with writes(house.store.engine, brief=True) as session:
             assert session.connection().exec_driver_sql("PRAGMA synchronous").scalar() == 1
-        with house.store.writes() as session:
+        with writes(house.store.engine) as session:
             assert session.connection().exec_driver_sql("PRAGMA synchronous").scalar() == 2
 
 
@@ -250,7 +251,7 @@ def test_a_contact_that_was_taken_out_of_the_file_stops_nobody(house: House) -> 
     house = House(str(house.store.engine.url), wearers={DEVICE: {"contacts": ["nurse"]}}, contacts=other)
     house.later(120)
     assert contacts(house.sends()) == ["nurse"]
-    assert {job.contact for job in house.store.jobs(event_id=id_)} == {"nurse"}
+    assert {job.contact for job in house.jobs.find(event_id=id_)} == {"nurse"}
 
 
 def test_the_sender_in_its_thread_sends_when_woken_and_ends_when_told(house: House) -> None:
@@ -264,7 +265,7 @@ def test_the_sender_in_its_thread_sends_when_woken_and_ends_when_told(house: Hou
         wait.wait(0.005)
     house.sender.close()
     assert contacts(house.phones.taken()) == ["ben"]
-    assert house.store.jobs()[-1].sent_at is not None, "marked before the end"
+    assert house.jobs.find()[-1].sent_at is not None, "marked before the end"
 
 
 # --- the real way out
@@ -350,7 +351,7 @@ def test_a_failure_tells_why_and_no_secret(phone: Service, tmp_path: Path, log: 
     wait = threading.Event()
     while sender.turn():
         wait.wait(0.005)
-    whys = {job.contact: job.error for job in house.store.jobs()}
+    whys = {job.contact: job.error for job in house.jobs.find()}
     assert whys["ben"] == "json: the service answered 503"
     assert whys["nurse"] == "json: the service did not take it, or could not be reached"
     assert whys["office"] == "the address is none that Apprise understands"
@@ -373,4 +374,4 @@ def test_an_address_file_that_is_gone_is_a_failure_of_that_contact_alone(tmp_pat
     house.tells("fall")
     house.later(120)
     assert contacts(house.sends()) == ["nurse"]
-    assert "contacts.ben.url_file" in str(next(job.error for job in house.store.jobs() if job.contact == "ben"))
+    assert "contacts.ben.url_file" in str(next(job.error for job in house.jobs.find() if job.contact == "ben"))

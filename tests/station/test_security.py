@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from guardian.station.accounts import TRIES_HERE, Accounts
+from guardian.station.jobs import Jobs
 from guardian.station.settings import load
 from guardian.station.store import Store
 from guardian.station.words import say
@@ -659,7 +660,7 @@ def test_no_secret_is_in_the_log_of_a_whole_day(mosquitto: str, tmp_path: Path, 
     device = opened(Device(broker.port, ANNA))
     device.online()
     fall = device.tells(1, "fall")
-    soon(lambda: any(job.error for job in station.store.jobs(event_id=fall)), "the push was tried")
+    soon(lambda: any(job.error for job in Jobs(station.store.engine).find(event_id=fall)), "the push was tried")
     broker.kill()
     broker.start()
     assert browser.posts("/password", csrf=browser.csrf(), old=WRONG, new=OTHER).headers["location"] == "/account?problem=wrong"

@@ -12,8 +12,11 @@ from sqlalchemy.exc import StatementError
 
 from guardian.config import ConfigError
 from guardian.station import tables
+from guardian.station.heard import Batch, HeardAvailability, HeardEvent, HeardState, Stored
+from guardian.station.jobs import Jobs
 from guardian.station.payloads import parse_event, parse_state
-from guardian.station.store import Batch, HeardAvailability, HeardEvent, HeardState, Store, Stored
+from guardian.station.store import Store
+from guardian.station.transactions import writes
 from tests.station.ward import event, one_job, settings, state
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -48,7 +51,7 @@ def test_two_stations_that_store_the_same_event_at_once_store_it_once(tmp_path: 
     for thread in threads:
         thread.join(60)
     assert sorted(new) == sorted({f"a-1-{seq}" for seq in range(1, 26)}), "each is new to one of them"
-    assert len(stores[0].jobs()) == 25
+    assert len(Jobs(stores[0].engine).find()) == 25
 
 
 def test_nothing_of_a_failed_batch_is_kept(store: Store) -> None:
@@ -86,7 +89,7 @@ def test_a_device_whose_clock_is_far_ahead_does_not_tell_of_tomorrow(store: Stor
 
 
 def test_tables_of_a_newer_station_are_refused(store: Store, tmp_path: Path) -> None:
-    with store.writes() as session:
+    with writes(store.engine) as session:
         session.execute(update(tables.Version).values(version=99))
     with pytest.raises(ConfigError, match="upgrade guardian"):
         Store.opened(settings(tmp_path))
@@ -162,7 +165,7 @@ def test_old_history_goes_and_an_open_alarm_stays(store: Store) -> None:
     tell(store, heard(3, "coach"))
     store.prune(NOW - timedelta(days=30))
     assert {one.id for one in store.events()} == {"a-1-2", "a-1-3"}
-    assert store.trace("guardian-01", old) == [] and store.jobs() == []
+    assert store.trace("guardian-01", old) == [] and Jobs(store.engine).find() == []
 
 
 def test_erasing_a_wearer_leaves_nothing_of_them_and_all_of_the_others(store: Store, tmp_path: Path) -> None:
@@ -177,7 +180,7 @@ def test_erasing_a_wearer_leaves_nothing_of_them_and_all_of_the_others(store: St
         batch.states[device] = HeardState(device, parse_state(told), told.decode(), NOW)
         store.write(batch, one_job, NOW)
         store.add_ack(f"{install}-1-1", device, "ben", NOW)
-        store.begin_episode(f"lost:{device}", device, "lost", NOW)
+        Jobs(store.engine).begin_episode(f"lost:{device}", device, "lost", NOW)
     assert store.erase("guardian-01") == 6
     assert [one.device for one in store.overview()] == ["guardian-02"]
     assert [one.id for one in store.events()] == ["b-1-1"]

@@ -62,7 +62,7 @@ def test_two_stations_take_in_the_same_fleet_and_keep_each_event_once(
             device.says(uptime_s=float(seq), alarm_id=f"{install}-1-1", state="FALLEN", fall="ON")
             told.add(device.tells(seq, "sos", install=install))
     soon(lambda: {id_ for device in devices for id_ in device.receipts} == told, "a receipt for each", 40)
-    assert sum(ward.intake.stored for ward in wards) == len(told) == len(store.jobs(limit=1000))
+    assert sum(ward.intake.stored for ward in wards) == len(told) == len(wards[0].jobs.find(limit=1000))
     assert all(ward.intake.stored for ward in wards)
     for ward in wards:
         for device in devices:

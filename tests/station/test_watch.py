@@ -180,7 +180,7 @@ def test_a_retired_device_is_not_missed(house: House) -> None:
     house.store.erase(DEVICE)
     house.later(61)
     assert house.looks() == []
-    assert house.store.open_episodes() == []
+    assert house.jobs.open_episodes() == []
 
 
 # --- lying still

@@ -15,6 +15,7 @@ from guardian import contract
 from guardian.contract import Topics
 from guardian.station import settings as station_settings
 from guardian.station.intake import Intake
+from guardian.station.jobs import Jobs
 from guardian.station.live import Live, Picture
 from guardian.station.settings import Settings
 from guardian.station.store import Store
@@ -64,6 +65,7 @@ class Ward:
         self.settings = settings
         self.clock = clock or Clock()
         self.store = Store.opened(settings)
+        self.jobs = Jobs(self.store.engine)
         self.live = Live(self.store, settings, self.clock)
         self.intake = Intake(settings, self.store, self.live, jobs_for, self.clock)
 
