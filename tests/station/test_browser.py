@@ -4,8 +4,10 @@ The story plays at three times the speed of life. Nothing is waited for by the c
 """
 
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,18 @@ def test_the_page_survives_a_station_and_a_broker_without_a_hand(broker: Broker,
         page.wait_for_selector(".alarm:has-text('Bert')")
         page.click("button.ack:visible")
         page.wait_for_selector("text=eva is on it")
+
+
+def test_a_station_that_cannot_read_its_database_says_so(
+    broker: Broker, station: Program, page_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    with Household(broker.port, OTHERS, beat_s=0.5):
+        page = page_of("eva")
+        page.wait_for_selector(".person:has-text('Guarded')")
+        for before, after, shown in (("last", "gone", "visible"), ("gone", "last", "hidden")):
+            with closing(sqlite3.connect(tmp_path / "station.db")) as database:
+                database.execute(f"ALTER TABLE {before} RENAME TO {after}")
+            page.wait_for_selector("#blind-database", state=shown)
 
 
 def test_another_family_is_not_there_for_these_eyes(broker: Broker, station: Program, page_of: Callable[..., Any]) -> None:
