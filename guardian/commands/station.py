@@ -14,8 +14,8 @@ ACTIONS = {  # action -> file of guardian/commands
     "user": "station_user",
     "enroll": "station_enroll",
     "retire": "station_enroll",
-    "test-push": "station_run",
-    "erase": "station_run",
+    "test-push": "station_test_push",
+    "erase": "station_erase",
 }
 EXTRA = ("nicegui", "sqlalchemy", "apprise", "argon2", "segno", "cryptography", "fastapi", "uvicorn", "psycopg")
 

@@ -25,6 +25,7 @@ from guardian.contract import BadPayload, Topics
 from guardian.station.heard import HeardAvailability, HeardEvent, HeardState, Stored
 from guardian.station.line import Line, Message
 from guardian.station.live import Live
+from guardian.station.loop import Loop
 from guardian.station.payloads import StatePayload, parse_availability, parse_event, parse_state, parse_topic
 from guardian.station.settings import Settings
 from guardian.station.store import JobsFor, Store
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 REVIVE_S = 1.0
 KINDS_MAX = 1000  # kinds of refusals told apart
 CLOSE_S = 5.0
-ROUND_S = 60.0  # a write that waits for another station's takes station.busy_s, and never this long
 
 Urgent = tuple[Any, ...]  # what of a state is written at once when it changes
 Slot = tuple[int, str]
@@ -68,15 +68,14 @@ class Intake:
         self._slots: dict[str, Slot] = {}
         self._failing_s: float | None = None  # monotonic: since when nothing could be stored
         self._owed = False  # the broker holds events that were dropped here
-        self._round_s = time.monotonic()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+        self._loop = Loop("intake", self._run, max(settings.intake.flush_s, settings.intake.retry_s))
 
     def start(self) -> None:
         """Listen. Raises SQLAlchemyError when the tables cannot be read."""
         self._devices = {known.device for known in self._store.overview()}
         self.line.start()
-        self._thread.start()
+        self._loop.start()
 
     def close(self) -> None:
         """Take no more, store and receipt what came, and disconnect."""
@@ -84,13 +83,13 @@ class Intake:
         with self._news:
             self._closed = True
             self._news.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join(CLOSE_S)
+        if self._loop.ident is not None:
+            self._loop.join(CLOSE_S)
         self.line.close()
 
     def works(self) -> bool:
-        """Whether its thread goes round; for the watchdog."""
-        return self._thread.is_alive() and time.monotonic() - self._round_s < ROUND_S
+        """Whether what is heard is still being stored, or tried; for the watchdog."""
+        return self._loop.works()
 
     # --- hearing, in paho's thread
 
@@ -182,9 +181,10 @@ class Intake:
         intake = self._settings.intake
         flushed_s = revived_s = time.monotonic()
         while True:
+            self._loop.turned()
             with self._news:
                 self._news.wait_for(lambda: self._closed or self._waiting.hurry, intake.flush_s)
-                now_s = self._round_s = time.monotonic()
+                now_s = time.monotonic()
                 closed = self._closed
                 due = closed or self._waiting.hurry or now_s - flushed_s >= intake.flush_s
                 waiting = self._waiting.take(intake.batch_max) if due and self._waiting else None
@@ -201,6 +201,7 @@ class Intake:
 
     def _store_all(self, waiting: Waiting) -> bool:
         """Store, then receipt. False: it could not be stored now, and waits again."""
+        self._loop.turned()
         try:
             stored = self._store.write(waiting.batch(), self._jobs_for, self._clock())
         except Exception as error:  # noqa: BLE001  (whatever it is, the other messages must go on)

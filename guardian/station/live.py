@@ -20,6 +20,7 @@ from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
 from guardian.contract import BadPayload, Severity
+from guardian.station.loop import Loop
 from guardian.station.payloads import StatePayload, install_of, parse_state
 from guardian.station.settings import Settings
 from guardian.station.store import Known, Store
@@ -248,20 +249,24 @@ class Live:
         self._all = True
         self._news = False  # something but the pictures has changed
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="live", daemon=True)
+        self._loop = Loop("live", self._run, settings.page.refresh_s)
 
     def start(self) -> None:
         """Make the first snapshot, and keep it up to date."""
         self.refresh()
-        self._thread.start()
+        self._loop.start()
 
     def close(self) -> None:
         """Stop."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join()
+        if self._loop.ident is not None:
+            self._loop.join()
+
+    def works(self) -> bool:
+        """Whether the pictures are still made anew; for the watchdog. A database that is down is not meant."""
+        return self._loop.works()
 
     def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
         """Have `call` called after each new snapshot, in Live's thread: it must return at once. What comes back ends it."""
@@ -299,6 +304,7 @@ class Live:
         refresh_s = self._settings.page.refresh_s
         due_s = time.monotonic() + refresh_s  # then all, whoever was touched in between: the silent ones change by time alone
         while True:
+            self._loop.turned()
             with self._wake:
                 wanted = max(0.0, due_s - time.monotonic())
                 self._wake.wait_for(lambda: self._closed or self._all or self._touched or self._news, wanted)

@@ -25,6 +25,7 @@ from guardian.contract import Severity
 from guardian.station.alarms import CLOSING
 from guardian.station.delivery import deliver, learn_services
 from guardian.station.jobs import Jobs
+from guardian.station.loop import Loop
 from guardian.station.message import Case, Message, compose, trial_message
 from guardian.station.settings import ContactPlan, Settings
 from guardian.station.store import Store
@@ -118,14 +119,14 @@ class Sender:
         self._said: SimpleQueue[tuple[str, int, str] | None] = SimpleQueue()  # (contact, job id, why not); None: look now
         self._ending = threading.Event()
         self._failures = 0
-        self._thread = threading.Thread(target=self._work, name="push", daemon=True)
+        self._loop = Loop("push", self._work, self._push.poll_s)
 
     def start(self) -> None:
         """Begin; says which wearers nobody would be called for."""
         for device in self._settings.wearers:
             if not willing(self._settings, device, "critical"):
                 log.warning("nobody is called when %s falls: give wearers.%s.contacts or push.contacts in station.toml", device, device)
-        self._thread.start()
+        self._loop.start()
 
     def wake(self) -> None:
         """There is something new to send: look now. From any thread."""
@@ -135,11 +136,16 @@ class Sender:
         """Take no more; give what is under way a moment, so that it is marked and not told twice."""
         self._ending.set()
         self.wake()
-        if self._thread.is_alive():
-            self._thread.join(2 * CLOSE_S)
+        if self._loop.is_alive():
+            self._loop.join(2 * CLOSE_S)
+
+    def works(self) -> bool:
+        """Whether it still looks for what is due; for the watchdog. A service that hangs, or a database that is down, is not meant."""
+        return self._loop.works()
 
     def turn(self) -> int:
         """One round: mark what is out, take what is due; how many messages are under way. Raises SQLAlchemyError, losing nothing by it."""
+        self._loop.turned()
         self._listen(0)
         for contact, sending in list(self._under_way.items()):
             if sending.why is None:
@@ -148,6 +154,7 @@ class Sender:
                 self._settle(sending)
                 del self._under_way[contact]
         while not self._ending.is_set():
+            self._loop.turned()
             jobs = self._jobs.lease(self._station, self._clock(), self._push.lease_s, self._under_way.keys())
             if not jobs:
                 break

@@ -28,6 +28,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from guardian.config import ConfigError
 
 VERSION = 1  # of these tables
+# A PostgreSQL that says nothing any more (a cut cable, a machine that hangs) is an error after so long, not a wait without end: s, s, s,
+# count, ms. What the URL says itself stays.
+PATIENCE = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 
 
 class Moment(TypeDecorator[datetime]):
@@ -226,7 +229,9 @@ def opened(url: str, busy_s: float) -> Engine:
     except ArgumentError as error:
         raise ConfigError("station.database is no SQLAlchemy URL such as sqlite:////var/lib/guardian-station/station.db") from error
     try:
-        engine = create_engine(where, pool_pre_ping=where.get_backend_name() != "sqlite", hide_parameters=True)
+        networked = where.get_backend_name() == "postgresql"
+        patience = {key: value for key, value in PATIENCE.items() if networked and key not in where.query}
+        engine = create_engine(where, pool_pre_ping=networked, hide_parameters=True, connect_args=patience)
     except (ImportError, ArgumentError) as error:
         raise ConfigError(f"station.database: {shown(where)}: {error}") from error
     if engine.dialect.name == "sqlite":

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from guardian.station.jobs import Jobs
 from guardian.station.live import Picture, Snapshot
+from guardian.station.loop import Loop
 from guardian.station.message import episode_id
 from guardian.station.push import Clock, chain, notice, one_job, willing
 from guardian.station.settings import Settings
@@ -42,24 +43,30 @@ class Watch:
         self._lying: dict[str, datetime | None] = {}  # off and lying since; None: that has been seen to
         self._failures = 0
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="watch", daemon=True)
+        self._loop = Loop("watch", self._work, LOOK_S)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._loop.start()
 
     def close(self) -> None:
         """Stop."""
         self._ending.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        if self._loop.ident is not None:
+            self._loop.join()
+
+    def works(self) -> bool:
+        """Whether it still looks; for the watchdog. A database that is down is not meant."""
+        return self._loop.works()
 
     def look(self) -> None:
         """One look at everybody. Raises SQLAlchemyError: the next look makes good what this one could not."""
+        self._loop.turned()
         snapshot, now = self._now(), self._clock()
         open_ = {(episode.kind, episode.device): episode for episode in self._jobs.open_episodes()}
         told = self._look_at_ourselves(snapshot, open_.get(("blind", EVERYBODY)), now)
         for one in snapshot.pictures:
+            self._loop.turned()
             episode = open_.get(("lost", one.device))
             told |= self._miss(one, now) if episode is None else self._find(one, episode, now)
             told |= self._turn_over(one, now)

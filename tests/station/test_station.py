@@ -71,6 +71,16 @@ def test_killed_at_any_moment_it_loses_nothing(broker: Broker, device: Device, t
     store.close()
 
 
+def test_only_running_it_loads_the_page() -> None:
+    """NiceGUI takes longer to load than all that the other actions do."""
+    ask = (
+        "import importlib, sys; from guardian.commands.station import ACTIONS; "
+        "[importlib.import_module(f'guardian.commands.{file}') for action, file in ACTIONS.items() if action]; "
+        "sys.exit('nicegui' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", ask], timeout=60, check=False).returncode == 0
+
+
 def test_its_files_are_nobody_elses(broker: Broker, tmp_path: Path, opened: Opened) -> None:
     folder = tmp_path / "state"
     folder.mkdir(mode=0o755)

@@ -1,6 +1,8 @@
 """The tables: kept once, found again, and gone when they should be."""
 
+import socket
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from sqlalchemy import update
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import OperationalError, StatementError
 
 from guardian.config import ConfigError
 from guardian.station import tables
@@ -100,6 +102,17 @@ def test_a_database_that_cannot_be_is_refused_without_its_password(url: str) -> 
     with pytest.raises(ConfigError, match=r"station\.database") as refused:
         tables.opened(url, 1.0)
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_database_that_says_nothing_is_an_error_and_not_a_wait_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("psycopg", reason="the postgres extra is not installed (pip install guardian[postgres])")
+    monkeypatch.setitem(tables.PATIENCE, "connect_timeout", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        engine = tables.opened(f"postgresql+psycopg://station@127.0.0.1:{silent.getsockname()[1]}/guardian", 1.0)
+        began_s = time.monotonic()
+        with pytest.raises(OperationalError):
+            engine.connect()
+    assert time.monotonic() - began_s < 10
 
 
 def test_an_alarm_has_the_id_of_what_opened_it_whatever_came_first(store: Store) -> None:
