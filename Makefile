@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-homeassistant lint check card evaluate faults walks walkers durability alerts latency page screenshots pythons install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant lint check card evaluate faults walks walkers durability alerts fleet latency page screenshots pythons install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -51,6 +51,9 @@ durability: $(READY)  ## 1,000 alerts, 20 kills of the broker, 50 of the device:
 alerts: $(READY)  ## from a fall to phone and page, 1,000 each; stations and broker killed, a day offline, two stations (some 15 minutes)
 	$(BIN)/python -m lab.alerts
 	$(BIN)/python -m lab.alerts two --postgres
+
+fleet: $(READY)  ## what one station bears: 50, 100, 200 and 500 wearers, a minute each (some 10 minutes; needs mosquitto)
+	$(BIN)/python -m lab.fleet
 
 latency: $(READY)  ## microseconds per tick by stage, CPU share, wake-up jitter
 	$(BIN)/python -m lab.latency
