@@ -6,8 +6,8 @@ from rich.table import Table
 
 from guardian.commands.options import console
 from guardian.commands.station_settings import settings_of
-from guardian.station.push import test_push
 from guardian.station.store import Store
+from guardian.station.trial import ring
 
 
 def main(args: Namespace) -> int:
@@ -15,7 +15,7 @@ def main(args: Namespace) -> int:
     settings = settings_of(args)
     store = Store.opened(settings)
     try:
-        trials = test_push(settings, store, args.wearer)
+        trials = ring(settings, store, args.wearer)
     finally:
         store.close()
     table = Table(box=None, pad_edge=False)

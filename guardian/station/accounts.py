@@ -33,13 +33,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from guardian.station import tables
+from guardian.station.payloads import is_device
 
 log = logging.getLogger(__name__)
 
 Role = Literal["admin", "carer"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,59}")
-DEVICE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")  # a wearer is known by their device: guardian.config.Name
 PASSWORD_MIN = 10
 PASSWORD_MAX = 256  # characters; longer ones only cost time
 
@@ -383,7 +383,7 @@ def _taken(name: str) -> str:
 
 def _devices(role: Role, wearers: Iterable[str]) -> list[str]:
     devices = sorted(set(wearers))
-    bad = [device for device in devices if not DEVICE.fullmatch(device)]
+    bad = [device for device in devices if not is_device(device)]
     if bad:
         raise AccountError(f"--wearers {bad[0]!r:.80}: a wearer is named by the device's id, as in [wearers.ID] of station.toml")
     if role == "carer" and not devices:

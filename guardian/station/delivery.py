@@ -6,6 +6,7 @@ requests goes nowhere, and what is said here about a failure is made of our own 
 
 import logging
 import re
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType
@@ -13,6 +14,8 @@ from apprise.plugins import NotifyBase
 
 from guardian.contract import Severity
 from guardian.station.message import Message
+
+Deliver = Callable[[str, Message], str]  # (address, message) -> "" or why not
 
 _apprise = logging.getLogger("apprise")
 _apprise.propagate = False  # it names hosts and targets; its own result object still holds what went wrong

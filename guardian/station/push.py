@@ -21,12 +21,11 @@ from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
 from guardian.config import ConfigError
-from guardian.contract import Severity
 from guardian.station.alarms import CLOSING
-from guardian.station.delivery import deliver, learn_services
+from guardian.station.delivery import Deliver, deliver, learn_services
 from guardian.station.jobs import Jobs
 from guardian.station.loop import Loop
-from guardian.station.message import Case, Message, compose, trial_message
+from guardian.station.message import Case, Message, compose
 from guardian.station.settings import ContactPlan, Settings
 from guardian.station.store import Store
 from guardian.station.tables import Event, PushJob
@@ -34,7 +33,6 @@ from guardian.station.tables import Event, PushJob
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
-Deliver = Callable[[str, Message], str]  # (address, message) -> "" or why not
 
 # never pushed, whatever a contact asks for: shown at once, may still be cancelled, or too many to be read. not_worn is watch.py's
 QUIET = frozenset(
@@ -313,37 +311,3 @@ class Sender:
         """The very first message of an alarm is sent even if somebody has answered by now: nobody was told before."""
         called = willing(self._settings, job.device, "critical")
         return job.step == 0 and job.tries <= 1 and bool(called) and called[0].name == job.contact
-
-
-# --- guardian station test-push
-
-
-class Trial(Struct, frozen=True):
-    """What became of a test message. `why`: "" it is out, else why not (no secret in it)."""
-
-    contact: str
-    severities: tuple[Severity, ...]
-    why: str
-
-
-def test_push(settings: Settings, store: Store, wearer: str, deliver: Deliver = deliver) -> list[Trial]:
-    """Send a test message to each contact of a wearer (a device's id, or a name), one after the other, as loud as an alarm.
-
-    Raises ConfigError for a wearer that there is not, or one without contacts.
-    """
-    names = {row.device: row.name for row in store.wearers()}
-    names |= {device: row.name or names.get(device, device) for device, row in settings.wearers.items()}
-    device = wearer if wearer in names else next((device for device, name in names.items() if name == wearer), None)
-    if device is None:
-        raise ConfigError(f"there is no wearer {wearer!r}: known are {', '.join(f'{d} ({n})' for d, n in sorted(names.items())) or 'none'}")
-    trials = []
-    for contact in settings.wearer(device).contacts:
-        plan = settings.contact(contact)
-        try:
-            why = deliver(settings.address(contact), trial_message(names[device], plan.language))
-        except ConfigError as error:
-            why = str(error)
-        trials.append(Trial(contact, plan.severities, why))
-    if not trials:
-        raise ConfigError(f"{device} has no contacts: give wearers.{device}.contacts or push.contacts in station.toml")
-    return trials

@@ -32,7 +32,6 @@ class Known(Struct, frozen=True):
 
     device: str
     name: str | None  # as enrolled
-    created: datetime | None
     last: Last | None
     opened: Event | None  # the event of last.alarm_id, if it has come
     critical: Event | None  # the newest critical event
@@ -96,7 +95,7 @@ class Store:
         for device in sorted(wanted):
             row = enrolled.get(device)
             last, opener, newest, ack = spoke.get(device, (None, None, None, None))
-            known.append(Known(device, row.name if row else None, row.created if row else None, last, opener, newest, ack))
+            known.append(Known(device, row.name if row else None, last, opener, newest, ack))
         return known
 
     # --- wearers

@@ -18,6 +18,7 @@ from guardian.station import push
 from guardian.station.delivery import deliver, service
 from guardian.station.message import Message
 from guardian.station.transactions import writes
+from guardian.station.trial import ring
 from tests.station.house import CONTACTS, DEVICE, House, Phones, contacts, sqlite
 
 
@@ -361,11 +362,11 @@ def test_a_failure_tells_why_and_no_secret(phone: Service, tmp_path: Path, log: 
 
 def test_the_trial_message_tells_of_each_contact_whether_it_arrived(house: House) -> None:
     house.phones.dead = {"nurse"}
-    trials = push.test_push(house.settings, house.store, "Anna", house.phones.deliver)
+    trials = ring(house.settings, house.store, "Anna", house.phones.deliver)
     assert [(trial.contact, trial.why) for trial in trials] == [("ben", ""), ("nurse", "no answer")]
     assert house.phones.taken() == [("ben", "Testnachricht für Anna")]
     with pytest.raises(ConfigError, match=r"no wearer 'Bert'.*guardian-01 \(Anna\)"):
-        push.test_push(house.settings, house.store, "Bert", house.phones.deliver)
+        ring(house.settings, house.store, "Bert", house.phones.deliver)
 
 
 def test_an_address_file_that_is_gone_is_a_failure_of_that_contact_alone(tmp_path: Path) -> None:
