@@ -29,7 +29,7 @@ def measured(wearers: int, alarms: int) -> tuple[list[float], list[float]]:
     with tempfile.TemporaryDirectory(prefix="guardian-page-") as name:
         broker = Broker(shutil.which("mosquitto") or "/usr/sbin/mosquitto", Path(name))
         broker.start()
-        station = Program(Path(name), broker.port, {}, {"eva": ()})
+        station = Program(Path(name), broker.port, {}, {"daughter": ()})
         try:
             station.start()
             with Household(broker.port, people, beat_s=5.0) as house, sync_playwright() as playwright:
@@ -38,7 +38,7 @@ def measured(wearers: int, alarms: int) -> tuple[list[float], list[float]]:
                 )
                 page = browser.new_page(viewport={"width": 390, "height": 844}, locale="en-GB")
                 page.goto(station.url)
-                page.fill("input[name=name]", "eva")
+                page.fill("input[name=name]", "daughter")
                 page.fill("input[name=password]", PASSWORD)
                 page.press("input[name=password]", "Enter")
                 page.wait_for_selector(f"text={wearers} people", timeout=60_000)

@@ -1,6 +1,6 @@
 """The pictures of the station's page in docs/: a simulated training at a wall, at the speed of life, that ends in a fall.
 
-Anna is the whole simulated device; the others speak as devices do. Real mosquitto, real station, Debian's chromium. `make screenshots`.
+Grandma is the whole simulated device; the others speak as devices do. Real mosquitto, real station, Debian's chromium. `make screenshots`.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from lab.worn import Worn
 ROUNDS = 9  # to the wall and away from it: some three minutes
 WALL_M = 5.0
 MOST_BYTES = 250_000
-ANNA = "guardian-01"
+GRANDMA = "guardian-01"
 OTHERS = [
-    Somebody("guardian-02", "Bert", exercise="stairs", battery=None, cadence=44, steps=38),
-    Somebody("guardian-03", "Clara", silent=True, battery=41, exercise="treadmill"),
-    Somebody("guardian-04", "Emma", battery=12, exercise="lunges"),
-    Somebody("guardian-05", "Farid", state="OFF", session=False, battery=93),
-    Somebody("guardian-06", "Grete", state="OFF", session=False, power="off", battery=55),
-    Somebody("guardian-07", "Henry", state=None),
+    Somebody("guardian-02", "Grandpa", exercise="stairs", battery=None, cadence=44, steps=38),
+    Somebody("guardian-03", "Uncle", silent=True, battery=41, exercise="treadmill"),
+    Somebody("guardian-04", "Mother", battery=12, exercise="lunges"),
+    Somebody("guardian-05", "Father", state="OFF", session=False, battery=93),
+    Somebody("guardian-06", "Neighbour", state="OFF", session=False, power="off", battery=55),
+    Somebody("guardian-07", "Godfather", state=None),
 ]
 
 
@@ -59,7 +59,7 @@ def main() -> int:
         (folder / "worn").mkdir()
         broker = Broker(mosquitto, folder)
         broker.start()
-        station = Program(folder, broker.port, {ANNA: "Anna", **{one.device: one.name for one in OTHERS}}, {"eva": ()})
+        station = Program(folder, broker.port, {GRANDMA: "Grandma", **{one.device: one.name for one in OTHERS}}, {"daughter": ()})
         try:
             station.start()
             with Household(broker.port, OTHERS), sync_playwright() as playwright, Worn(folder / "worn", broker.port, story):
@@ -80,14 +80,14 @@ def pictures(browser: Browser, url: str, into: Path) -> list[Path]:
     phone = page_of(browser, url, 390, 844, "light")
     night = page_of(browser, url, 390, 844, "dark")
     desk = page_of(browser, url, 1440, 900, "light")
-    desk.click("text=Anna")
+    desk.click("text=Grandma")
     desk.wait_for_selector("figcaption")
     # the training is in its last rounds, and the trace is long
-    phone.wait_for_selector(".person:has-text('Clara') :text('No contact')", timeout=180_000)
+    phone.wait_for_selector(".person:has-text('Uncle') :text('No contact')", timeout=180_000)
     desk.wait_for_timeout(90_000)
     desk.wait_for_selector(".now:has-text('Walking')")
     taken = [shot(desk, into / "station-desktop.png")]
-    phone.wait_for_selector(".person:has-text('Anna') :text('Walking')")
+    phone.wait_for_selector(".person:has-text('Grandma') :text('Walking')")
     taken.append(shot(phone, into / "station-phone.png"))
     night.wait_for_selector(".alarm:has-text('Has fallen')", timeout=180_000)
     night.wait_for_timeout(6000)
@@ -96,7 +96,7 @@ def pictures(browser: Browser, url: str, into: Path) -> list[Path]:
 
 
 def page_of(browser: Browser, url: str, width: int, height: int, scheme: str) -> Page:
-    """Eva's page, logged in."""
+    """Daughter's page, logged in."""
     scale = 2 if width < 800 else 1
     page = browser.new_page(
         viewport={"width": width, "height": height},
@@ -105,7 +105,7 @@ def page_of(browser: Browser, url: str, width: int, height: int, scheme: str) ->
         device_scale_factor=scale,
     )
     page.goto(url)
-    page.fill("input[name=name]", "eva")
+    page.fill("input[name=name]", "daughter")
     page.fill("input[name=password]", PASSWORD)
     page.click("button[type=submit]")
     page.wait_for_selector(".person")

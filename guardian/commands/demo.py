@@ -130,7 +130,7 @@ def with_page(config: Config, broker_port: int, out: Console, stack: ExitStack) 
     folder = Path(config.device.state_dir) / "station"
     folder.mkdir()
     try:
-        page = stack.enter_context(demo_page.DemoPage(folder, broker_port, config.device.id, "Anna"))
+        page = stack.enter_context(demo_page.DemoPage(folder, broker_port, config.device.id, "Grandma"))
     except ConfigError as error:
         out.print(f"[yellow]{error}[/]", soft_wrap=True)
         return False

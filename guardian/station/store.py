@@ -14,15 +14,13 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import aliased
 
 from guardian.station import alarms, heard, tables
-from guardian.station.alarms import CHAIN, CLOSING
 from guardian.station.heard import Batch, Stored
 from guardian.station.jobs import add_jobs
 from guardian.station.settings import Settings
 from guardian.station.tables import Ack, Attempt, Episode, Event, Last, Login, PushJob, Trace, Wearer
 from guardian.station.transactions import IN_MAX, count, insert, reads, writes
 
-__all__ = ["CHAIN", "CLOSING", "Feedback", "JobsFor", "Known", "SessionRow", "Store"]  # the first two for pages/feedback.py
-
+__all__ = ["Feedback", "JobsFor", "Known", "SessionRow", "Store"]
 Feedback = Literal["false_alarm", "helped", "injured"]
 JobsFor = Callable[[str, Event, datetime], list[PushJob]]  # (device, event, now) -> the push jobs that it makes
 

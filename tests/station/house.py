@@ -21,7 +21,7 @@ from guardian.station.watch import Watch
 
 DEVICE = "guardian-01"
 START = datetime(2026, 3, 1, 14, 3, tzinfo=UTC)
-CONTACTS = {"ben": {"url": "json://ben", "language": "de"}, "nurse": {"url": "json://nurse"}, "office": {"url": "json://office"}}
+CONTACTS = {"keeper": {"url": "json://keeper", "language": "de"}, "nurse": {"url": "json://nurse"}, "office": {"url": "json://office"}}
 STATE = {
     "v": 1, "state": "GUARDING", "posture": "upright", "alarm_id": None, "fall": "OFF", "obstacle": "CLEAR", "distance_m": 2.5,
     "exercise": "walk", "session": "x-1-1", "faults": [], "battery": 80, "steps": 10, "cadence": 60.0, "power": "on", "uptime_s": 100.0,
@@ -59,7 +59,7 @@ class House:
     def __init__(self, database: str, name: str = "one", phones: Phones | None = None, **settings: Any) -> None:
         overrides = {
             "station": {"name": name, "database": database},
-            "wearers": {DEVICE: {"name": "Anna", "contacts": ["ben", "nurse"]}},
+            "wearers": {DEVICE: {"name": "Grandma", "contacts": ["keeper", "nurse"]}},
             "contacts": CONTACTS,
             "push": {"patience_s": 0.05, "poll_s": 0.02},
         }

@@ -20,11 +20,11 @@ def test_an_acknowledgement_is_kept_and_heard(ward: Ward, device: Device, comman
     device.says(state="FALLEN", fall="ON", alarm_id="a-1-2")
     device.tells(2, "sos")
     ward.sees("guardian-01", lambda one: one.status == "sos")
-    sent = command.ack("guardian-01", "a-1-2", "ben")
+    sent = command.ack("guardian-01", "a-1-2", "keeper")
     assert (sent.trouble, sent.stored) == ("", True)
     told = soon(lambda: device.commands)
     assert [(one["cmd"], one["id"], one["for"], one["v"]) for one in told] == [("ack", sent.id, "a-1-2", 1)]
-    ward.sees("guardian-01", lambda one: one.alarm and one.alarm.acknowledged_by == "ben" and one.alarm.heard_at is None)
+    ward.sees("guardian-01", lambda one: one.alarm and one.alarm.acknowledged_by == "keeper" and one.alarm.heard_at is None)
     device.tells(3, "acknowledged", evidence={"command": sent.id})
     ward.sees("guardian-01", lambda one: one.alarm and one.alarm.heard_at)
 
@@ -44,7 +44,7 @@ def test_nobody_there_and_no_broker_are_said(ward: Ward, broker: Broker, command
     assert "not connected" in command.locate("guardian-77").trouble
     broker.kill()
     soon(lambda: ward.intake.line.listening_since is None)
-    sent = command.ack("guardian-77", "a-1-2", "ben")
+    sent = command.ack("guardian-77", "a-1-2", "keeper")
     assert "no connection to the broker" in sent.trouble and sent.stored, "and yet nobody else need be called"
     assert ward.store.ack("a-1-2") is not None
 
@@ -66,7 +66,7 @@ def test_a_command_given_without_a_broker_is_not_sent_later(ward: Ward, broker: 
     [
         lambda command: command.locate("guardian-01/x"),
         lambda command: command.locate("#"),
-        lambda command: command.ack("guardian-01", "a b", "ben"),
+        lambda command: command.ack("guardian-01", "a b", "keeper"),
         lambda command: command.exercise("guardian-01", "x" * 33),
     ],
 )

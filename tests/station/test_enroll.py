@@ -312,7 +312,7 @@ def test_enroll_says_what_to_do_and_shows_no_password(
 ) -> None:
     passwords, authority = keys(certificates=True)
     places = ("--passwords", str(passwords), "--authority", str(authority), "--acl", str(ACL))
-    done = station("enroll", "guardian-07", "--person", "Anna", *places)
+    done = station("enroll", "guardian-07", "--person", "Grandma", *places)
     assert done.returncode == 0, done.stderr
     word = (tmp_path / "guardian-07" / "mqtt.password").read_text().strip()
     assert word not in done.stdout + done.stderr
@@ -330,26 +330,26 @@ def test_enroll_says_what_to_do_and_shows_no_password(
 
 def test_people_are_made_listed_and_removed_and_passwords_come_from_a_pipe(station: Callable[..., Done], tmp_path: Path) -> None:
     password = "correct horse battery"
-    weak = station("user", "add", "eva", "--role", "carer", "--wearers", "guardian-01", typed="short\n")
+    weak = station("user", "add", "daughter", "--role", "carer", "--wearers", "guardian-01", typed="short\n")
     assert weak.returncode == 1 and "at least 10 characters" in weak.stderr
-    made = station("user", "add", "eva", "--role", "carer", "--wearers", "guardian-01, guardian-02", typed=f"{password}\n")
+    made = station("user", "add", "daughter", "--role", "carer", "--wearers", "guardian-01, guardian-02", typed=f"{password}\n")
     assert made.returncode == 0, made.stderr
     assert password not in made.stdout + made.stderr
     assert stat.S_IMODE((tmp_path / "station.db").stat().st_mode) == 0o600, "history is health data"
     assert "guardian-01, guardian-02" in station("user", "list").stdout
-    twice = station("user", "add", "Eva", "--role", "admin", typed=f"{password}\n")
+    twice = station("user", "add", "Daughter", "--role", "admin", typed=f"{password}\n")
     assert twice.returncode == 1 and "already" in twice.stderr
-    assert station("user", "change", "eva", "--role", "admin").returncode == 0
+    assert station("user", "change", "daughter", "--role", "admin").returncode == 0
     assert "all wearers" in station("user", "list").stdout
-    assert station("user", "passwd", "eva", typed="another good one\n").returncode == 0
-    assert station("user", "remove", "eva").returncode == 0
-    gone = station("user", "remove", "eva")
-    assert gone.returncode == 1 and "no user 'eva'" in gone.stderr
+    assert station("user", "passwd", "daughter", typed="another good one\n").returncode == 0
+    assert station("user", "remove", "daughter").returncode == 0
+    gone = station("user", "remove", "daughter")
+    assert gone.returncode == 1 and "no user 'daughter'" in gone.stderr
     assert "nobody yet" in station("user", "list").stdout
 
 
 def test_check_tells_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
-    contact = ("--set", 'contacts.ben.url="nonsense://"', "--set", 'wearers.guardian-01.name="Anna"', "--set", "broker.port=1")
+    contact = ("--set", 'contacts.keeper.url="nonsense://"', "--set", 'wearers.guardian-01.name="Grandma"', "--set", "broker.port=1")
     done = apart("check", *contact, folder=tmp_path)
     assert done.returncode == 1
     said = " ".join(done.stdout.split())
@@ -359,7 +359,7 @@ def test_check_tells_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_database_that_cannot_be_reached_is_told_without_its_password(tmp_path: Path) -> None:
-    done = apart("user", "list", "--set", "station.database=postgresql+psycopg://ben:hidden-word@127.0.0.1:1/x", folder=tmp_path)
+    done = apart("user", "list", "--set", "station.database=postgresql+psycopg://keeper:hidden-word@127.0.0.1:1/x", folder=tmp_path)
     assert done.returncode == 2
     assert "station.database" in done.stderr and "hidden-word" not in done.stderr and "Traceback" not in done.stderr
 

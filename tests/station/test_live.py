@@ -86,10 +86,10 @@ def test_the_last_will_is_lost_at_once_and_a_farewell_is_switched_off(bed: Bed) 
 
 
 def test_who_is_enrolled_and_never_heard_is_never_seen(bed: Bed) -> None:
-    bed.store.add_wearer("guardian-01", "Anna", NOON)
+    bed.store.add_wearer("guardian-01", "Grandma", NOON)
     one = bed.seen(0)
     assert (one.name, one.contact, one.status, one.state, one.session_today, one.battery_low) == (
-        "Anna",
+        "Grandma",
         "never",
         "never",
         None,
@@ -191,13 +191,13 @@ def test_a_device_installed_anew_has_no_alarm_of_the_one_before(bed: Bed) -> Non
 def test_an_acknowledged_alarm_is_quieter_and_says_who_and_whether_it_was_heard(bed: Bed) -> None:
     bed.says(5, state="FALLEN", fall="ON", alarm_id="a-1-2")
     bed.tells(5, 2, "sos")
-    bed.store.add_ack("a-1-2", "guardian-01", "ben", bed.at(8), "c1")
+    bed.store.add_ack("a-1-2", "guardian-01", "keeper", bed.at(8), "c1")
     one = bed.seen(9)
     assert one.alarm is not None
-    assert (one.status, one.urgency, one.alarm.acknowledged_by, one.alarm.heard_at) == ("acknowledged", 2, "ben", None)
+    assert (one.status, one.urgency, one.alarm.acknowledged_by, one.alarm.heard_at) == ("acknowledged", 2, "keeper", None)
     bed.tells(10, 3, "acknowledged", evidence={"command": "c1"})
     one = bed.seen(11)
-    assert one.alarm is not None and (one.alarm.acknowledged_by, one.alarm.heard_at) == ("ben", bed.at(10))
+    assert one.alarm is not None and (one.alarm.acknowledged_by, one.alarm.heard_at) == ("keeper", bed.at(10))
 
 
 def test_an_acknowledgement_from_elsewhere_counts_too(bed: Bed) -> None:
@@ -212,12 +212,12 @@ def test_an_acknowledgement_from_elsewhere_counts_too(bed: Bed) -> None:
 def test_a_second_sos_asks_anew(bed: Bed) -> None:
     bed.says(5, state="FALLEN", fall="ON", alarm_id="a-1-2")
     bed.tells(5, 2, "sos")
-    assert bed.store.add_ack("a-1-2", "guardian-01", "ben", bed.at(8))
+    assert bed.store.add_ack("a-1-2", "guardian-01", "keeper", bed.at(8))
     bed.tells(30, 3, "sos")
     assert (bed.seen(31).status, bed.seen(31).urgency) == ("sos", 0)
-    assert bed.store.add_ack("a-1-2", "guardian-01", "eva", bed.at(40))
+    assert bed.store.add_ack("a-1-2", "guardian-01", "daughter", bed.at(40))
     one = bed.seen(41)
-    assert one.alarm is not None and one.alarm.acknowledged_by == "eva"
+    assert one.alarm is not None and one.alarm.acknowledged_by == "daughter"
 
 
 def test_silence_in_an_alarm_is_the_most_urgent_of_all(bed: Bed) -> None:
@@ -262,7 +262,7 @@ def test_the_most_urgent_come_first_and_the_unanswered_before_the_answered(bed: 
     calm = bed.seen(6)
     bed.says(10, state="FALLEN", fall="ON", alarm_id="a-1-2")
     fallen = bed.seen(11)
-    bed.store.add_ack("a-1-2", "guardian-01", "ben", bed.at(12))
+    bed.store.add_ack("a-1-2", "guardian-01", "keeper", bed.at(12))
     answered = bed.seen(13)
     assert sorted([calm, answered, fallen], key=by_urgency) == [fallen, answered, calm]
 
@@ -305,15 +305,15 @@ def test_what_happened_while_the_station_was_away_is_seen_from_what_is_retained(
 def test_a_failing_database_is_said_and_what_was_known_stays(tmp_path: Path) -> None:
     clock, where = Clock(), settings(tmp_path)
     store = Store.opened(where)
-    store.add_wearer("guardian-01", "Anna", clock())
+    store.add_wearer("guardian-01", "Grandma", clock())
     live = Live(store, where, clock)
     live.start()
-    assert [one.name for one in live.now.pictures] == ["Anna"]
+    assert [one.name for one in live.now.pictures] == ["Grandma"]
     store.close()
     (tmp_path / "station.db").rename(tmp_path / "away.db")
     (tmp_path / "station.db").mkdir()
     soon(lambda: live.now.blind.database)
-    assert [one.name for one in live.now.pictures] == ["Anna"]
+    assert [one.name for one in live.now.pictures] == ["Grandma"]
     live.close()
 
 

@@ -53,7 +53,7 @@ def test_two_stations_that_see_a_silence_at_the_same_moment_tell_it_once(house: 
     together = threading.Barrier(len(stores))
 
     def see(number: int, store: Store) -> None:
-        job = PushJob(device=DEVICE, event_id=f"lost:{number}", kind="lost", severity="warning", contact="ben", step=0, due_at=START)
+        job = PushJob(device=DEVICE, event_id=f"lost:{number}", kind="lost", severity="warning", contact="keeper", step=0, due_at=START)
         together.wait()
         begun.append(Jobs(store.engine).begin_episode(f"lost:{number}", DEVICE, "lost", START, [job]))
 

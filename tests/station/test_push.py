@@ -31,31 +31,31 @@ def house(tmp_path: Path) -> House:
 
 
 def test_a_fall_is_told_at_once_with_who_what_when_and_which_alarm(tmp_path: Path) -> None:
-    house = House(sqlite(tmp_path), wearers={DEVICE: {"name": "Anna", "contacts": ["nurse"]}}, page={"address": "https://station"})
+    house = House(sqlite(tmp_path), wearers={DEVICE: {"name": "Grandma", "contacts": ["nurse"]}}, page={"address": "https://station"})
     first, second = house.tells("fall_suspected"), house.tells("fall")
     while house.sender.turn():
         pass
     ((contact, message),) = house.phones.got
     assert (contact, message.severity) == ("nurse", "critical")
-    assert message.title == "ALARM Anna: Has fallen, and did not cancel"
+    assert message.title == "ALARM Grandma: Has fallen, and did not cancel"
     when = house.time.astimezone().strftime("%d %b, %H:%M")
     assert message.body.splitlines() == [
         f"When: {when} (just now)",
         "During: Backward walking",
         "Nobody has acknowledged yet.",
-        "Look after Anna, or call somebody who can. Then acknowledge: Anna hears that help is coming, and these messages end.",
+        "Look after Grandma, or call somebody who can. Then acknowledge: Grandma hears that help is coming, and these messages end.",
         "Page: https://station",
         f"Alarm {first}, message {second}",
     ]
 
 
-def test_ben_reads_german(house: House) -> None:
+def test_keeper_reads_german(house: House) -> None:
     house.tells("fall")
-    assert house.sends() == [("ben", "ALARM Anna: Ist gestürzt und hat nicht abgebrochen")]
+    assert house.sends() == [("keeper", "ALARM Grandma: Ist gestürzt und hat nicht abgebrochen")]
 
 
 def test_without_a_set_clock_the_time_is_said_to_be_unknown(tmp_path: Path) -> None:
-    house = House(sqlite(tmp_path), wearers={DEVICE: {"name": "Anna", "contacts": ["nurse"]}})
+    house = House(sqlite(tmp_path), wearers={DEVICE: {"name": "Grandma", "contacts": ["nurse"]}})
     house.tells("sos", clock_set=False)
     house.later(300)
     while house.sender.turn():
@@ -65,9 +65,9 @@ def test_without_a_set_clock_the_time_is_said_to_be_unknown(tmp_path: Path) -> N
 
 def test_a_name_from_the_database_cannot_forge_lines(tmp_path: Path) -> None:
     house = House(sqlite(tmp_path), wearers={DEVICE: {"contacts": ["nurse"]}})
-    house.store.add_wearer(DEVICE, "Anna\nAlarm over {0} <b>", house.time)
+    house.store.add_wearer(DEVICE, "Grandma\nAlarm over {0} <b>", house.time)
     house.tells("fall")
-    assert house.sends() == [("nurse", "ALARM Anna Alarm over {0} <b>: Has fallen, and did not cancel")]
+    assert house.sends() == [("nurse", "ALARM Grandma Alarm over {0} <b>: Has fallen, and did not cancel")]
 
 
 # --- repetition and escalation
@@ -75,15 +75,15 @@ def test_a_name_from_the_database_cannot_forge_lines(tmp_path: Path) -> None:
 
 def test_without_an_answer_it_is_repeated_and_then_the_next_contact_is_called_too(house: House) -> None:
     house.tells("fall")
-    assert contacts(house.sends()) == ["ben"]
+    assert contacts(house.sends()) == ["keeper"]
     house.later(59)
     assert house.sends() == []
     house.later(1)
-    assert house.sends() == [("ben", "ALARM (2) Anna: Ist gestürzt und hat nicht abgebrochen")]
+    assert house.sends() == [("keeper", "ALARM (2) Grandma: Ist gestürzt und hat nicht abgebrochen")]
     house.later(60)
-    assert contacts(house.sends()) == ["ben", "nurse"]
+    assert contacts(house.sends()) == ["keeper", "nurse"]
     house.later(60)
-    assert contacts(house.sends()) == ["ben", "nurse"]
+    assert contacts(house.sends()) == ["keeper", "nurse"]
 
 
 @pytest.mark.parametrize("answer", ["page", "device", "cleared"])
@@ -92,11 +92,11 @@ def test_an_answer_ends_it_wherever_it_was_given(house: House, answer: str) -> N
     house.sends()
     house.later(10)
     if answer == "page":
-        house.store.add_ack(id_, DEVICE, "ben", house.time)
+        house.store.add_ack(id_, DEVICE, "keeper", house.time)
     else:
         house.tells("acknowledged" if answer == "device" else "cleared")
         told = "Hilfe kommt" if answer == "device" else "Der Alarm ist vorbei"
-        assert house.sends() == [("ben", f"Anna: {told}")]
+        assert house.sends() == [("keeper", f"Grandma: {told}")]
     house.later(3600)
     assert house.sends() == []
     assert all(job.sent_at for job in house.jobs.find()), "nothing is left in the table"
@@ -108,7 +108,7 @@ def test_those_who_were_called_hear_that_it_is_over_and_nobody_else(house: House
     house.later(120)
     house.sends()
     house.tells("cleared")
-    assert house.sends() == [("ben", "Anna: Der Alarm ist vorbei"), ("nurse", "Anna: The alarm is over")]
+    assert house.sends() == [("keeper", "Grandma: Der Alarm ist vorbei"), ("nurse", "Grandma: The alarm is over")]
     house.tells("fall_suspected")
     house.tells("cancelled")
     assert house.sends() == [], "of that nobody was told"
@@ -120,7 +120,7 @@ def test_an_alarm_that_was_answered_before_it_came_is_told_once_and_says_so(hous
     while house.sender.turn():
         pass
     (_, fall), (_, over) = house.phones.got
-    assert "Schon bestätigt" in fall.body and over.title == "Anna: Hilfe kommt"
+    assert "Schon bestätigt" in fall.body and over.title == "Grandma: Hilfe kommt"
     house.phones.got.clear()
     house.later(3600)
     assert house.sends() == []
@@ -133,9 +133,9 @@ def test_a_second_call_in_the_same_alarm_calls_anew(house: House) -> None:
     house.sends()
     house.later(600)
     house.tells("sos")
-    assert contacts(house.sends()) == ["ben"]
+    assert contacts(house.sends()) == ["keeper"]
     house.later(60)
-    assert contacts(house.sends()) == ["ben"]
+    assert contacts(house.sends()) == ["keeper"]
 
 
 def test_only_the_newest_message_of_an_alarm_is_repeated(house: House) -> None:
@@ -143,30 +143,33 @@ def test_only_the_newest_message_of_an_alarm_is_repeated(house: House) -> None:
     house.sends()
     house.later(30)
     house.tells("long_lie")
-    assert contacts(house.sends()) == ["ben"]
+    assert contacts(house.sends()) == ["keeper"]
     house.later(60)
-    assert house.sends() == [("ben", "ALARM (2) Anna: Liegt noch immer am Boden")]
+    assert house.sends() == [("keeper", "ALARM (2) Grandma: Liegt noch immer am Boden")]
 
 
 # --- who is told what
 
 
 def test_each_contact_is_told_what_it_asked_for(tmp_path: Path) -> None:
-    asked = {"ben": {**CONTACTS["ben"], "severities": ["critical", "warning"]}, "office": {**CONTACTS["office"], "severities": ["info"]}}
-    people = {DEVICE: {"name": "Anna", "contacts": ["nurse", "ben", "office"]}}
+    asked = {
+        "keeper": {**CONTACTS["keeper"], "severities": ["critical", "warning"]},
+        "office": {**CONTACTS["office"], "severities": ["info"]},
+    }
+    people = {DEVICE: {"name": "Grandma", "contacts": ["nurse", "keeper", "office"]}}
     house = House(sqlite(tmp_path), wearers=people, contacts={**CONTACTS, **asked})
     told = {}
     for event_type in sorted(EVENTS):
         house.tells(event_type)
         told[event_type] = contacts(house.sends())
     assert {name for name, whom in told.items() if whom == ["nurse"]} == {"fall", "sos", "long_lie"}
-    assert {name for name, whom in told.items() if whom == ["ben"]} == {"battery_low", "fault", "near_fall", "not_guarding"}
+    assert {name for name, whom in told.items() if whom == ["keeper"]} == {"battery_low", "fault", "near_fall", "not_guarding"}
     assert {name for name, whom in told.items() if whom == ["office"]} == {"session_ended", "session_started", "test"}
 
 
 def test_a_low_battery_is_told_even_if_nobody_asked_for_warnings(house: House) -> None:
     house.tells("battery_low", fault="supply_low")
-    assert house.sends() == [("ben", "Anna: Der Akku des Geräts ist schwach")]
+    assert house.sends() == [("keeper", "Grandma: Der Akku des Geräts ist schwach")]
     house.later(3600)
     assert house.sends() == [], "and only once"
 
@@ -181,22 +184,22 @@ def test_a_device_that_nobody_enrolled_calls_the_common_contacts(tmp_path: Path)
 
 
 def test_a_dead_service_is_tried_again_and_the_next_contact_is_called_early(house: House) -> None:
-    house.phones.dead = {"ben"}
+    house.phones.dead = {"keeper"}
     id_ = house.tells("fall")
     assert house.sends() == []
-    job = next(job for job in house.jobs.find(event_id=id_) if job.contact == "ben")
+    job = next(job for job in house.jobs.find(event_id=id_) if job.contact == "keeper")
     assert (job.error, job.due_at - house.time) == ("no answer", timedelta(seconds=5))
     house.later(5)
     assert contacts(house.sends()) == ["nurse"], "not only after escalate_s"
     house.phones.dead = set()
     house.later(10)
-    assert contacts(house.sends()) == ["ben"], "and ben in the end"
+    assert contacts(house.sends()) == ["keeper"], "and keeper in the end"
 
 
 def test_one_hanging_service_holds_nobody_else_and_keeps_its_job(house: House) -> None:
-    house.phones.slow = {"ben"}
+    house.phones.slow = {"keeper"}
     first = house.tells("fall")
-    assert contacts(house.sends(until=1)) == [], "ben's service hangs"
+    assert contacts(house.sends(until=1)) == [], "keeper's service hangs"
     wait = threading.Event()
     for _ in range(1000):
         house.sender.turn()
@@ -209,17 +212,17 @@ def test_one_hanging_service_holds_nobody_else_and_keeps_its_job(house: House) -
     other.later(14)
     assert other.jobs.lease("two", other.time, 15) == [], "renewed: no other station sends it too"
     house.phones.go.set()
-    assert contacts(house.sends()) == ["ben"]
-    assert [job.contact for job in house.jobs.find(event_id=first) if job.sent_at] == ["nurse", "ben"]
+    assert contacts(house.sends()) == ["keeper"]
+    assert [job.contact for job in house.jobs.find(event_id=first) if job.sent_at] == ["nurse", "keeper"]
 
 
 def test_what_a_killed_station_had_taken_is_anybodys_after_the_lease(house: House) -> None:
     house.tells("fall")
-    assert [job.contact for job in house.jobs.lease("killed", house.time, 15)] == ["ben"]
+    assert [job.contact for job in house.jobs.lease("killed", house.time, 15)] == ["keeper"]
     house.later(14.9)
     assert house.sends() == []
     house.later(0.1)
-    assert contacts(house.sends()) == ["ben"]
+    assert contacts(house.sends()) == ["keeper"]
 
 
 def test_two_stations_send_a_message_once(house: House) -> None:
@@ -265,7 +268,7 @@ def test_the_sender_in_its_thread_sends_when_woken_and_ends_when_told(house: Hou
             break
         wait.wait(0.005)
     house.sender.close()
-    assert contacts(house.phones.taken()) == ["ben"]
+    assert contacts(house.phones.taken()) == ["keeper"]
     assert house.jobs.find()[-1].sent_at is not None, "marked before the end"
 
 
@@ -340,11 +343,11 @@ def log() -> Iterator[io.StringIO]:
 def test_a_failure_tells_why_and_no_secret(phone: Service, tmp_path: Path, log: io.StringIO) -> None:
     secret = "a-secret-nobody-may-read"
     addresses = {
-        "ben": f"json://user:{secret}@127.0.0.1:{phone.server_port}/dead/{secret}?x={secret}",
+        "keeper": f"json://user:{secret}@127.0.0.1:{phone.server_port}/dead/{secret}?x={secret}",
         "nurse": f"json://127.0.0.1:9/{secret}",
         "office": f"nonsense://{secret}",
     }
-    people = {DEVICE: {"name": "Anna", "contacts": ["ben", "nurse", "office"]}}
+    people = {DEVICE: {"name": "Grandma", "contacts": ["keeper", "nurse", "office"]}}
     house = House(sqlite(tmp_path), wearers=people, contacts={name: {"url": url} for name, url in addresses.items()})
     sender = push.Sender(house.settings, house.store, house.clock)
     house.tells("fall")
@@ -353,7 +356,7 @@ def test_a_failure_tells_why_and_no_secret(phone: Service, tmp_path: Path, log: 
     while sender.turn():
         wait.wait(0.005)
     whys = {job.contact: job.error for job in house.jobs.find()}
-    assert whys["ben"] == "json: the service answered 503"
+    assert whys["keeper"] == "json: the service answered 503"
     assert whys["nurse"] == "json: the service did not take it, or could not be reached"
     assert whys["office"] == "the address is none that Apprise understands"
     assert secret not in log.getvalue() and secret not in repr(house.settings) and secret not in str(whys)
@@ -362,17 +365,17 @@ def test_a_failure_tells_why_and_no_secret(phone: Service, tmp_path: Path, log: 
 
 def test_the_trial_message_tells_of_each_contact_whether_it_arrived(house: House) -> None:
     house.phones.dead = {"nurse"}
-    trials = ring(house.settings, house.store, "Anna", house.phones.deliver)
-    assert [(trial.contact, trial.why) for trial in trials] == [("ben", ""), ("nurse", "no answer")]
-    assert house.phones.taken() == [("ben", "Testnachricht für Anna")]
-    with pytest.raises(ConfigError, match=r"no wearer 'Bert'.*guardian-01 \(Anna\)"):
-        ring(house.settings, house.store, "Bert", house.phones.deliver)
+    trials = ring(house.settings, house.store, "Grandma", house.phones.deliver)
+    assert [(trial.contact, trial.why) for trial in trials] == [("keeper", ""), ("nurse", "no answer")]
+    assert house.phones.taken() == [("keeper", "Testnachricht für Grandma")]
+    with pytest.raises(ConfigError, match=r"no wearer 'Grandpa'.*guardian-01 \(Grandma\)"):
+        ring(house.settings, house.store, "Grandpa", house.phones.deliver)
 
 
 def test_an_address_file_that_is_gone_is_a_failure_of_that_contact_alone(tmp_path: Path) -> None:
-    gone = {"ben": {"url_file": str(tmp_path / "gone")}, "nurse": CONTACTS["nurse"]}
+    gone = {"keeper": {"url_file": str(tmp_path / "gone")}, "nurse": CONTACTS["nurse"]}
     house = House(sqlite(tmp_path), contacts=gone, phones=Phones())
     house.tells("fall")
     house.later(120)
     assert contacts(house.sends()) == ["nurse"]
-    assert "contacts.ben.url_file" in str(next(job.error for job in house.jobs.find() if job.contact == "ben"))
+    assert "contacts.keeper.url_file" in str(next(job.error for job in house.jobs.find() if job.contact == "keeper"))

@@ -35,13 +35,13 @@ from tests.station.ward import Device, soon
 
 PASSWORD, OTHER, WRONG = "correct horse battery", "a new one, just as long", "not the password at all"
 PUSH = "json://127.0.0.1:9/a-secret-topic-0815"
-ANNA, BERTA = "guardian-01", "guardian-02"
+GRANDMA, AUNT = "guardian-01", "guardian-02"
 COOKIE = "guardian"
 PAGE_ID = r"""['"]client_id['"]:\s*['"]([0-9a-f-]{36})['"]"""
 
 
 class Station:
-    """A running `guardian station`, with ben (admin), eva (carer of Anna) and two wearers, Anna and Berta."""
+    """A running `guardian station`, with keeper (admin), daughter (carer of Grandma) and two wearers, Grandma and Aunt."""
 
     def __init__(self, folder: Path, broker: Broker, **page: Any) -> None:
         self.broker = broker
@@ -56,15 +56,15 @@ class Station:
             "station": {"state_dir": str(folder)},
             "broker": {"port": broker.port},
             "page": {"port": self.port, **page},
-            "wearers": {ANNA: {"name": "Anna", "contacts": ["phone"]}, BERTA: {"name": "Berta", "contacts": ["phone"]}},
+            "wearers": {GRANDMA: {"name": "Grandma", "contacts": ["phone"]}, AUNT: {"name": "Aunt", "contacts": ["phone"]}},
             "contacts": {"phone": {"url_file": str(folder / "push.url")}},
         }
         self.file = folder / "station.toml"
         self.file.write_text(_toml(settings))
         self.store = Store.opened(load(self.file))
         self.accounts = Accounts(self.store.engine)
-        self.accounts.add("ben", PASSWORD, "admin")
-        self.accounts.add("eva", PASSWORD, "carer", [ANNA])
+        self.accounts.add("keeper", PASSWORD, "admin")
+        self.accounts.add("daughter", PASSWORD, "carer", [GRANDMA])
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "guardian", "station", "--config", str(self.file)], stdout=log, stderr=subprocess.STDOUT
@@ -108,7 +108,7 @@ class Browser:
     def posts(self, path: str, headers: dict[str, str] | None = None, **form: str) -> httpx.Response:
         return self.client.post(path, data=form, headers={"origin": self.origin, **(headers or {})})
 
-    def logs_in(self, name: str = "ben", password: str = PASSWORD, **form: str) -> httpx.Response:
+    def logs_in(self, name: str = "keeper", password: str = PASSWORD, **form: str) -> httpx.Response:
         return self.posts("/login", name=name, password=password, **form)
 
     @property
@@ -194,17 +194,17 @@ def browser(station: Station, opened: Callable[[Any], Any]) -> Browser:
 
 
 @pytest.fixture
-def ben(browser: Browser) -> Browser:
-    browser.logs_in("ben")
+def keeper(browser: Browser) -> Browser:
+    browser.logs_in("keeper")
     assert browser.token
     return browser
 
 
 @pytest.fixture
-def eva(station: Station, opened: Callable[[Any], Any]) -> Browser:
+def daughter(station: Station, opened: Callable[[Any], Any]) -> Browser:
     made = opened(Browser(station))
     assert isinstance(made, Browser)
-    made.logs_in("eva")
+    made.logs_in("daughter")
     assert made.token
     return made
 
@@ -213,22 +213,22 @@ def eva(station: Station, opened: Callable[[Any], Any]) -> Browser:
 
 
 def test_without_a_login_every_page_is_the_way_to_the_login_page(browser: Browser) -> None:
-    for path in ("/", f"/wearer/{ANNA}", "/history", "/account", "/no-such-page", "/docs", "/openapi.json"):
+    for path in ("/", f"/wearer/{GRANDMA}", "/history", "/account", "/no-such-page", "/docs", "/openapi.json"):
         answer = browser.reads(path)
         assert answer.status_code == 303, path
         assert urlsplit(answer.headers["location"]).path == "/login"
-        assert "Anna" not in answer.text
+        assert "Grandma" not in answer.text
 
 
 def test_the_right_password_opens_and_leads_to_where_one_wanted_to_go(browser: Browser) -> None:
-    answer = browser.logs_in(to=f"/wearer/{ANNA}")
-    assert (answer.status_code, answer.headers["location"]) == (303, f"/wearer/{ANNA}")
+    answer = browser.logs_in(to=f"/wearer/{GRANDMA}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/wearer/{GRANDMA}")
     for word in ("HttpOnly", "SameSite=Lax", "Path=/"):
         assert word in answer.headers["set-cookie"]
     assert browser.reads("/").status_code == 200
 
 
-@pytest.mark.parametrize("name", ["ben", "nobody", "<script>alert(1)</script>"])
+@pytest.mark.parametrize("name", ["keeper", "nobody", "<script>alert(1)</script>"])
 def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(browser: Browser, name: str) -> None:
     answer = browser.logs_in(name, WRONG)
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?problem=wrong&wait=0&to=%2F")
@@ -248,23 +248,23 @@ def test_a_prepared_link_to_the_login_page_leads_nowhere_else(browser: Browser, 
 def test_guessing_is_slowed_down_whatever_address_is_claimed(station: Station, opened: Callable[[Any], Any]) -> None:
     guesser = opened(Browser(station, address="127.0.0.5"))
     places = [
-        guesser.posts("/login", {"x-forwarded-for": f"198.51.100.{n}"}, name="ben", password=WRONG).headers["location"]
+        guesser.posts("/login", {"x-forwarded-for": f"198.51.100.{n}"}, name="keeper", password=WRONG).headers["location"]
         for n in range(TRIES_HERE + 1)
     ]
     problems = [parse_qs(urlsplit(place).query)["problem"][0] for place in places]
     assert problems == ["wrong"] * TRIES_HERE + ["wait"]
-    last = guesser.logs_in("ben", PASSWORD)
+    last = guesser.logs_in("keeper", PASSWORD)
     assert "problem=wait" in last.headers["location"] and "set-cookie" not in last.headers, "right, but too late"
     assert int(parse_qs(urlsplit(last.headers["location"]).query)["wait"][0]) > 600
-    station.has_said("login of ben from 127.0.0.5: too many attempts")
-    assert opened(Browser(station, address="127.0.0.6")).logs_in("ben").headers["location"] == "/"
+    station.has_said("login of keeper from 127.0.0.5: too many attempts")
+    assert opened(Browser(station, address="127.0.0.6")).logs_in("keeper").headers["location"] == "/"
 
 
 # --- the cookie
 
 
-def test_a_forged_cookie_opens_nothing(station: Station, browser: Browser, ben: Browser) -> None:
-    real = ben.token
+def test_a_forged_cookie_opens_nothing(station: Station, browser: Browser, keeper: Browser) -> None:
+    real = keeper.token
     changed = ("A" if real[0] != "A" else "B") + real[1:]
     with sqlite3.connect(station.store.engine.url.database or "") as plain:
         hashes = [row[0] for row in plain.execute("SELECT token_hash FROM login")]
@@ -275,13 +275,13 @@ def test_a_forged_cookie_opens_nothing(station: Station, browser: Browser, ben: 
     assert httpx.get(f"{station.url}/", headers={"cookie": f"{COOKIE}={real}"}).status_code == 200, "and the real one does"
 
 
-def test_an_expired_cookie_opens_nothing_and_the_page_says_that_nobody_watches(station: Station, ben: Browser) -> None:
+def test_an_expired_cookie_opens_nothing_and_the_page_says_that_nobody_watches(station: Station, keeper: Browser) -> None:
     long_ago = (datetime.now(UTC) - timedelta(days=8)).replace(tzinfo=None).isoformat(" ")
     with sqlite3.connect(station.store.engine.url.database or "") as plain:
-        plain.execute("UPDATE login SET last_seen = ? WHERE token_hash = ?", (long_ago, _hash(ben.token)))
-    place = ben.reads("/").headers["location"]
+        plain.execute("UPDATE login SET last_seen = ? WHERE token_hash = ?", (long_ago, _hash(keeper.token)))
+    place = keeper.reads("/").headers["location"]
     assert place.startswith("/login?problem=over")
-    assert say("login.over", "en") in ben.reads(place).text
+    assert say("login.over", "en") in keeper.reads(place).text
 
 
 def _hash(token: str) -> str:
@@ -295,18 +295,18 @@ def test_a_cookie_planted_before_the_login_is_not_the_one_after_it(station: Stat
     assert httpx.get(f"{station.url}/", headers={"cookie": f"{COOKIE}=planted-by-somebody-else"}).status_code == 303
 
 
-def test_logging_out_everywhere_ends_the_other_browser_too(station: Station, ben: Browser, opened: Callable[[Any], Any]) -> None:
+def test_logging_out_everywhere_ends_the_other_browser_too(station: Station, keeper: Browser, opened: Callable[[Any], Any]) -> None:
     elsewhere = opened(Browser(station))
-    elsewhere.logs_in("ben")
+    elsewhere.logs_in("keeper")
     assert elsewhere.reads("/").status_code == 200
-    assert ben.posts("/logout", csrf=ben.csrf(), everywhere="1").headers["location"] == "/login"
+    assert keeper.posts("/logout", csrf=keeper.csrf(), everywhere="1").headers["location"] == "/login"
     assert elsewhere.reads("/").status_code == 303
 
 
-def test_an_open_page_is_cut_off_when_its_login_ends(station: Station, ben: Browser) -> None:
-    line = ben.opens(ben.page_of())
+def test_an_open_page_is_cut_off_when_its_login_ends(station: Station, keeper: Browser) -> None:
+    line = keeper.opens(keeper.page_of())
     assert answer_of(line).startswith("40")
-    ben.posts("/logout", csrf=ben.csrf())
+    keeper.posts("/logout", csrf=keeper.csrf())
 
     def hung_up() -> bool:
         try:
@@ -317,62 +317,62 @@ def test_an_open_page_is_cut_off_when_its_login_ends(station: Station, ben: Brow
         return False
 
     soon(hung_up, "the websocket is cut", 30)
-    station.has_said("websocket of ben cut")
+    station.has_said("websocket of keeper cut")
 
 
 # --- requests from other pages
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "http://localhost:{port}", "null", ""])
-def test_a_form_on_another_page_changes_nothing(station: Station, ben: Browser, origin: str) -> None:
-    csrf = ben.csrf()
-    ben.origin = origin.format(port=station.port)
+def test_a_form_on_another_page_changes_nothing(station: Station, keeper: Browser, origin: str) -> None:
+    csrf = keeper.csrf()
+    keeper.origin = origin.format(port=station.port)
     answers = [
-        ben.posts("/logout", csrf=csrf),
-        ben.posts("/password", csrf=csrf, old=PASSWORD, new=OTHER),
-        ben.posts("/login", name="eva", password=PASSWORD),
+        keeper.posts("/logout", csrf=csrf),
+        keeper.posts("/password", csrf=csrf, old=PASSWORD, new=OTHER),
+        keeper.posts("/login", name="daughter", password=PASSWORD),
     ]
     assert [answer.status_code for answer in answers] == [403, 403, 403]
     assert all("set-cookie" not in answer.headers for answer in answers)
-    assert ben.reads("/").status_code == 200, "still in"
+    assert keeper.reads("/").status_code == 200, "still in"
     station.has_said("from another site")
 
 
-def test_the_browsers_own_word_on_the_site_counts_too(ben: Browser) -> None:
-    assert ben.posts("/logout", {"sec-fetch-site": "cross-site"}, csrf=ben.csrf()).status_code == 403
-    assert ben.reads("/").status_code == 200
+def test_the_browsers_own_word_on_the_site_counts_too(keeper: Browser) -> None:
+    assert keeper.posts("/logout", {"sec-fetch-site": "cross-site"}, csrf=keeper.csrf()).status_code == 403
+    assert keeper.reads("/").status_code == 200
 
 
-def test_a_form_without_this_logins_token_changes_nothing(station: Station, ben: Browser, eva: Browser) -> None:
-    for csrf in ({}, {"csrf": ""}, {"csrf": "x" * 43}, {"csrf": eva.csrf()}):
-        assert ben.posts("/password", old=PASSWORD, new=OTHER, **csrf).status_code == 403
-        assert ben.posts("/logout", everywhere="1", **csrf).status_code == 403
-    station.has_said("POST '/password' of ben without its token refused")
-    assert ben.reads("/").status_code == 200
+def test_a_form_without_this_logins_token_changes_nothing(station: Station, keeper: Browser, daughter: Browser) -> None:
+    for csrf in ({}, {"csrf": ""}, {"csrf": "x" * 43}, {"csrf": daughter.csrf()}):
+        assert keeper.posts("/password", old=PASSWORD, new=OTHER, **csrf).status_code == 403
+        assert keeper.posts("/logout", everywhere="1", **csrf).status_code == 403
+    station.has_said("POST '/password' of keeper without its token refused")
+    assert keeper.reads("/").status_code == 200
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null"])
-def test_another_page_gets_no_websocket_even_with_the_cookie(station: Station, ben: Browser, origin: str) -> None:
-    page = ben.page_of()
+def test_another_page_gets_no_websocket_even_with_the_cookie(station: Station, keeper: Browser, origin: str) -> None:
+    page = keeper.page_of()
     with pytest.raises(InvalidStatus) as refused:
-        ben.opens(page, origin=origin)
+        keeper.opens(page, origin=origin)
     assert refused.value.response.status_code == 403
     station.has_said("websocket '/_nicegui_ws/socket.io/' from another site")
-    assert answer_of(ben.opens(page)).startswith("40"), "and our own page does"
+    assert answer_of(keeper.opens(page)).startswith("40"), "and our own page does"
 
 
-def test_there_is_no_other_way_to_the_pages_events_than_the_websocket(ben: Browser) -> None:
-    path = f"/_nicegui_ws/socket.io/?EIO=4&transport=polling&client_id={ben.page_of()}"
-    assert ben.reads(path).status_code == 404
-    assert ben.client.post(path, content="40", headers={"origin": ben.origin}).status_code == 404
+def test_there_is_no_other_way_to_the_pages_events_than_the_websocket(keeper: Browser) -> None:
+    path = f"/_nicegui_ws/socket.io/?EIO=4&transport=polling&client_id={keeper.page_of()}"
+    assert keeper.reads(path).status_code == 404
+    assert keeper.client.post(path, content="40", headers={"origin": keeper.origin}).status_code == 404
 
 
-def test_a_page_answers_to_nobody_but_its_own_login(ben: Browser, eva: Browser, browser: Browser) -> None:
-    page = ben.page_of()
-    assert "handshake failed" in answer_of(eva.opens(page))
-    assert "handshake failed" in answer_of(eva.opens(page, token=""))
-    assert "handshake failed" in answer_of(eva.opens(f"{eva.page_of()}&client_id={page}&client_id={eva.page_of()}"[37:]))
-    assert answer_of(ben.opens(page)).startswith("40")
+def test_a_page_answers_to_nobody_but_its_own_login(keeper: Browser, daughter: Browser, browser: Browser) -> None:
+    page = keeper.page_of()
+    assert "handshake failed" in answer_of(daughter.opens(page))
+    assert "handshake failed" in answer_of(daughter.opens(page, token=""))
+    assert "handshake failed" in answer_of(daughter.opens(f"{daughter.page_of()}&client_id={page}&client_id={daughter.page_of()}"[37:]))
+    assert answer_of(keeper.opens(page)).startswith("40")
 
 
 # --- another family's wearer
@@ -397,30 +397,30 @@ def heard(browser: Browser, path: str, beats: int = 2) -> str:
     return said
 
 
-def test_another_familys_wearer_is_on_no_page(station: Station, ben: Browser, eva: Browser, opened: Callable[[Any], Any]) -> None:
-    anna, berta = opened(Device(station.broker.port, ANNA)), opened(Device(station.broker.port, BERTA))
-    for seq, device in enumerate((anna, berta), start=1):
+def test_another_familys_wearer_is_on_no_page(station: Station, keeper: Browser, daughter: Browser, opened: Callable[[Any], Any]) -> None:
+    grandma, aunt = opened(Device(station.broker.port, GRANDMA)), opened(Device(station.broker.port, AUNT))
+    for seq, device in enumerate((grandma, aunt), start=1):
         device.online()
         device.says(session=f"s{seq}-1-1")
         device.tells(1, "session_started", install=f"s{seq}")
     soon(lambda: len(station.store.events(limit=10)) >= 2, "both are stored")
     paths = [
         "/",
-        f"/wearer/{BERTA}",
-        f"/wearer/{BERTA}?x=1",
-        f"/wearer/./{BERTA}",
+        f"/wearer/{AUNT}",
+        f"/wearer/{AUNT}?x=1",
+        f"/wearer/./{AUNT}",
         "/history",
-        f"/session/{BERTA}/s2-1-1",
-        f"/session/{ANNA}/s2-1-1",
+        f"/session/{AUNT}/s2-1-1",
+        f"/session/{GRANDMA}/s2-1-1",
     ]
     with ThreadPoolExecutor() as together:
-        pages = dict(zip(paths, together.map(lambda path: heard(eva, path), paths), strict=True))
-        seen = list(together.map(heard, [ben, ben, eva, eva], ["/", f"/wearer/{BERTA}", "/", f"/wearer/{ANNA}"]))
+        pages = dict(zip(paths, together.map(lambda path: heard(daughter, path), paths), strict=True))
+        seen = list(together.map(heard, [keeper, keeper, daughter, daughter], ["/", f"/wearer/{AUNT}", "/", f"/wearer/{GRANDMA}"]))
     for path, said in pages.items():
-        told = said.replace(path, "")  # its own address, which eva typed herself
-        assert "Berta" not in told and "s2-1-1" not in told, path
-    assert ["Berta" in said for said in seen] == [True, True, False, False]
-    assert all("Anna" in said for said in (seen[0], *seen[2:]))
+        told = said.replace(path, "")  # its own address, which daughter typed herself
+        assert "Aunt" not in told and "s2-1-1" not in told, path
+    assert ["Aunt" in said for said in seen] == [True, True, False, False]
+    assert all("Grandma" in said for said in (seen[0], *seen[2:]))
 
 
 CLICKS = {"command.locate": "locate", "command.test": "test", "alarm.acknowledge": "ack", "command.clear": "", "command.clear_yes": "clear"}
@@ -429,12 +429,12 @@ CLICKS = {"command.locate": "locate", "command.test": "test", "alarm.acknowledge
 def test_a_page_that_was_open_when_rights_were_taken_away_can_do_nothing_more(
     station: Station, opened: Callable[[Any], Any], chromium: Any
 ) -> None:
-    """Every click that eva could do is kept as her browser sent it, and sent again after."""
-    device = opened(Device(station.broker.port, ANNA))
+    """Every click that daughter could do is kept as her browser sent it, and sent again after."""
+    device = opened(Device(station.broker.port, GRANDMA))
     device.online()
     alarm = device.tells(2, "fall", install="s1")
     device.says(state="FALLEN", alarm_id=alarm, fall="ON", session="s1-1-1")
-    station.accounts.add("max", PASSWORD, "carer", [ANNA])
+    station.accounts.add("max", PASSWORD, "carer", [GRANDMA])
     page = chromium.new_page()
     frames: list[str] = []
     page.on("websocket", lambda line: line.on("framesent", lambda frame: frames.append(str(frame))))
@@ -443,7 +443,7 @@ def test_a_page_that_was_open_when_rights_were_taken_away_can_do_nothing_more(
     page.fill("input[name=password]", PASSWORD)
     page.press("input[name=password]", "Enter")
     page.wait_for_url(f"{station.url}/")
-    page.goto(f"{station.url}/wearer/{ANNA}")
+    page.goto(f"{station.url}/wearer/{GRANDMA}")
 
     def asked(cmd: str) -> bool:
         return cmd in [told["cmd"] for told in device.commands]
@@ -456,14 +456,14 @@ def test_a_page_that_was_open_when_rights_were_taken_away_can_do_nothing_more(
     done = len(device.commands)
     clicks = [frame.partition("[")[2] for frame in frames if '["event"' in frame]
     assert len(clicks) >= 5
-    station.accounts.change("max", "carer", [BERTA])
+    station.accounts.change("max", "carer", [AUNT])
     for click in clicks:
         page.evaluate("(click) => window.socket.emit(...JSON.parse('[' + click))", click)
     told = "max: another's wearer 'guardian-01' refused"
     soon(lambda: page.wait_for_timeout(20) or station.said().count(told) >= 5, station.said()[-1000:])  # each but the dialog's opening
     assert len(device.commands) == done
-    station.accounts.change("max", "carer", [ANNA])
-    page.goto(f"{station.url}/wearer/{ANNA}")
+    station.accounts.change("max", "carer", [GRANDMA])
+    page.goto(f"{station.url}/wearer/{GRANDMA}")
     page.get_by_role("button", name=say("command.locate", "en")).first.click()
     soon(lambda: page.wait_for_timeout(20) or len(device.commands) > done, "and with the right it is done again")
 
@@ -526,10 +526,10 @@ def test_a_script_that_got_into_a_page_does_not_run(station: Station, chromium: 
         "/" + "a" * 5000,
     ],
 )
-def test_no_path_leads_to_a_file(station: Station, ben: Browser, path: str) -> None:
+def test_no_path_leads_to_a_file(station: Station, keeper: Browser, path: str) -> None:
     from nicegui import __version__
 
-    for cookie in ("", f"{COOKIE}={ben.token}"):
+    for cookie in ("", f"{COOKIE}={keeper.token}"):
         line = http.client.HTTPConnection("127.0.0.1", station.port, timeout=20)
         line.putrequest("GET", path.format(version=__version__), skip_accept_encoding=True)
         line.putheader("Cookie", cookie)
@@ -541,17 +541,17 @@ def test_no_path_leads_to_a_file(station: Station, ben: Browser, path: str) -> N
         assert b"root:" not in body and b"SQLite format" not in body and b"a-secret-topic" not in body
 
 
-def test_every_answer_is_armoured(station: Station, ben: Browser) -> None:
+def test_every_answer_is_armoured(station: Station, keeper: Browser) -> None:
     """Pages, refusals, errors, files: what a browser may do with them is said with each."""
     from nicegui import __version__
 
     answers = [
-        ben.reads("/"),
-        ben.reads("/login"),
-        ben.reads("/no-such-page"),
-        ben.reads(f"/_nicegui/{__version__}/static/nicegui.js"),
-        ben.posts("/logout", everywhere="1"),
-        ben.client.request("DELETE", "/", headers={"origin": station.url}),
+        keeper.reads("/"),
+        keeper.reads("/login"),
+        keeper.reads("/no-such-page"),
+        keeper.reads(f"/_nicegui/{__version__}/static/nicegui.js"),
+        keeper.posts("/logout", everywhere="1"),
+        keeper.client.request("DELETE", "/", headers={"origin": station.url}),
         httpx.get(station.url),
     ]
     for answer in answers:
@@ -569,11 +569,11 @@ def test_every_answer_is_armoured(station: Station, ben: Browser) -> None:
     page = answers[0]
     nonce = re.search(r"'nonce-([\w-]+)'", page.headers["content-security-policy"])
     assert nonce and page.text.count("<script") == page.text.count(f'<script nonce="{nonce[1]}"') > 5
-    assert nonce[1] not in ben.reads("/").headers["content-security-policy"], "a new one each time"
+    assert nonce[1] not in keeper.reads("/").headers["content-security-policy"], "a new one each time"
 
 
-def test_all_that_a_page_loads_comes_from_here_and_is_there(station: Station, ben: Browser) -> None:
-    said = ben.reads(f"/wearer/{ANNA}").text
+def test_all_that_a_page_loads_comes_from_here_and_is_there(station: Station, keeper: Browser) -> None:
+    said = keeper.reads(f"/wearer/{GRANDMA}").text
     files = set(re.findall(r"/_nicegui/[\d.]+/[\w./-]+\.(?:m?js|css)", said))
     assert len(files) > 5
     for file in files:
@@ -583,22 +583,24 @@ def test_all_that_a_page_loads_comes_from_here_and_is_there(station: Station, be
     assert set(re.findall(r"""(?:src|href)=["'](https?:)?//[^"']+""", said)) == set()
 
 
-def test_what_is_no_short_form_is_refused(ben: Browser) -> None:
-    origin = {"origin": ben.origin}
+def test_what_is_no_short_form_is_refused(keeper: Browser) -> None:
+    origin = {"origin": keeper.origin}
     assert (
-        ben.client.post("/login", content=b"x" * 5000, headers={**origin, "content-type": "application/x-www-form-urlencoded"}).status_code
+        keeper.client.post(
+            "/login", content=b"x" * 5000, headers={**origin, "content-type": "application/x-www-form-urlencoded"}
+        ).status_code
         == 413
     )
-    assert ben.client.post("/login", files={"name": b"x"}, headers=origin).status_code == 415
-    assert ben.client.post("/login", json={"name": "ben"}, headers=origin).status_code == 415
-    assert ben.client.put("/login", data={"name": "ben"}, headers=origin).status_code == 405
-    assert ben.client.post("/login", data={str(n): "x" for n in range(50)}, headers=origin).status_code == 400
-    assert ben.posts("/nowhere", csrf=ben.csrf()).status_code == 404
-    assert ben.reads("/").status_code == 200
+    assert keeper.client.post("/login", files={"name": b"x"}, headers=origin).status_code == 415
+    assert keeper.client.post("/login", json={"name": "keeper"}, headers=origin).status_code == 415
+    assert keeper.client.put("/login", data={"name": "keeper"}, headers=origin).status_code == 405
+    assert keeper.client.post("/login", data={str(n): "x" for n in range(50)}, headers=origin).status_code == 400
+    assert keeper.posts("/nowhere", csrf=keeper.csrf()).status_code == 404
+    assert keeper.reads("/").status_code == 200
 
 
-def test_a_forwarded_prefix_is_not_believed(ben: Browser) -> None:
-    said = ben.client.get("/", headers={"x-forwarded-prefix": "/evil-prefix"})
+def test_a_forwarded_prefix_is_not_believed(keeper: Browser) -> None:
+    said = keeper.client.get("/", headers={"x-forwarded-prefix": "/evil-prefix"})
     assert "evil-prefix" not in said.text
 
 
@@ -650,14 +652,14 @@ def test_no_secret_is_in_the_log_of_a_whole_day(mosquitto: str, tmp_path: Path, 
     broker.start()
     station, secrets = opened(Station(tmp_path, broker)), {PASSWORD, OTHER, WRONG, "a-secret-topic-0815", "forged-cookie-of-mine"}
     browser = opened(Browser(station))
-    browser.logs_in("ben", WRONG)
+    browser.logs_in("keeper", WRONG)
     browser.logs_in(WRONG, WRONG)
-    browser.logs_in("ben")
+    browser.logs_in("keeper")
     secrets |= {browser.token, _hash(browser.token), browser.csrf()}
     httpx.get(station.url, headers={"cookie": f"{COOKIE}=forged-cookie-of-mine"})
     page = browser.page_of()
     assert answer_of(browser.opens(page)).startswith("40")
-    device = opened(Device(broker.port, ANNA))
+    device = opened(Device(broker.port, GRANDMA))
     device.online()
     fall = device.tells(1, "fall")
     soon(lambda: any(job.error for job in Jobs(station.store.engine).find(event_id=fall)), "the push was tried")
@@ -672,5 +674,5 @@ def test_no_secret_is_in_the_log_of_a_whole_day(mosquitto: str, tmp_path: Path, 
     station.process.wait(20)
     broker.kill()
     said = station.said()
-    assert "login of ben" in said and "changed their password" in said, "it is the log of this day"
+    assert "login of keeper" in said and "changed their password" in said, "it is the log of this day"
     assert [secret for secret in secrets if secret in said] == []

@@ -26,14 +26,14 @@ def test_every_number_of_station_toml_is_read_somewhere() -> None:
 def test_its_own_file_holds_only_what_differs(tmp_path: Path) -> None:
     local = tmp_path / "station.toml"
     local.write_text(
-        '[broker]\nhost = "broker.example"\n[wearers.guardian-01]\nname = "Anna"\ncontacts = ["ben"]\n[contacts.ben]\nurl = "json://x"\n'
+        '[broker]\nhost = "broker.example"\n[wearers.guardian-01]\nname = "Grandma"\ncontacts = ["keeper"]\n[contacts.keeper]\nurl = "json://x"\n'
     )
     settings = load(local)
     assert settings.broker.host == "broker.example"
-    assert settings.wearer("guardian-01").name == "Anna"
+    assert settings.wearer("guardian-01").name == "Grandma"
     assert settings.wearer("guardian-01").lost_after_s == 60.0
     assert settings.wearer("guardian-02").contacts == (), "a device that nobody named is watched too"
-    assert settings.contact("ben").severities == ("critical",)
+    assert settings.contact("keeper").severities == ("critical",)
 
 
 WRONG = [
@@ -45,9 +45,9 @@ WRONG = [
     ("[broker]\npassword_file = '/x'", "username"),
     ("[page]\ncert_file = '/x'", "key_file"),
     ("[wearers.guardian-01]\ncontacts = ['nobody']", r"\[contacts.nobody\]"),
-    ("[contacts.ben]\nseverities = ['critical']", "url or url_file"),
-    ("[contacts.ben]\nurl = 'json://x'\nseverities = ['fatal']", "severities"),
-    ("[wearers.'Guardian 01']\nname = 'Anna'", "wearers"),
+    ("[contacts.keeper]\nseverities = ['critical']", "url or url_file"),
+    ("[contacts.keeper]\nurl = 'json://x'\nseverities = ['fatal']", "severities"),
+    ("[wearers.'Guardian 01']\nname = 'Grandma'", "wearers"),
     ("[station]\nkeep_days = 0", "keep_days"),
     ("[station]\ndatabase = 'sqlite://'\ndatabase_file = '/x'", "keep one"),
     ("[watch]\nstale_s = 90", "lost_after_s"),
@@ -67,20 +67,20 @@ def test_what_is_wrong_is_refused_by_file_and_key(tmp_path: Path, text: str, nam
 def test_no_secret_is_in_a_repr_or_an_error(tmp_path: Path) -> None:
     secret = "hunter2"
     settings = load(
-        None, {"station": {"database": f"postgresql+psycopg://s:{secret}@db/x"}, "contacts": {"ben": {"url": f"json://{secret}"}}}
+        None, {"station": {"database": f"postgresql+psycopg://s:{secret}@db/x"}, "contacts": {"keeper": {"url": f"json://{secret}"}}}
     )
     assert secret not in repr(settings) and secret not in str(settings.contacts)
-    assert settings.address("ben") == f"json://{secret}"
+    assert settings.address("keeper") == f"json://{secret}"
     with pytest.raises(ConfigError) as refused:
-        load(None, {"contacts": {"ben": {"url": [secret]}}})
+        load(None, {"contacts": {"keeper": {"url": [secret]}}})
     assert secret not in str(refused.value)
 
 
 def test_secrets_may_stand_in_files_of_their_own(tmp_path: Path) -> None:
-    word = tmp_path / "ben.url"
+    word = tmp_path / "keeper.url"
     word.write_text("json://secret\n")
-    settings = load(None, {"contacts": {"ben": {"url_file": str(word)}}, "station": {"database_file": str(tmp_path / "absent")}})
-    assert settings.address("ben") == "json://secret"
+    settings = load(None, {"contacts": {"keeper": {"url_file": str(word)}}, "station": {"database_file": str(tmp_path / "absent")}})
+    assert settings.address("keeper") == "json://secret"
     with pytest.raises(ConfigError, match=r"station.database_file.*absent"):
         settings.database_url()
 

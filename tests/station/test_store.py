@@ -75,7 +75,7 @@ def test_every_commit_is_on_disk_and_readers_do_not_wait(store: Store) -> None:
 
 def test_a_time_without_a_zone_is_refused(store: Store) -> None:
     with pytest.raises(StatementError):
-        store.add_wearer("guardian-01", "Anna", NOW.replace(tzinfo=None))
+        store.add_wearer("guardian-01", "Grandma", NOW.replace(tzinfo=None))
 
 
 def test_times_come_back_as_they_went_in(store: Store) -> None:
@@ -124,10 +124,10 @@ def test_an_alarm_has_the_id_of_what_opened_it_whatever_came_first(store: Store)
 
 def test_the_first_who_acknowledges_is_kept(store: Store) -> None:
     tell(store, heard(2, "fall_suspected"), heard(3, "fall"))
-    assert store.add_ack("a-1-2", "guardian-01", "ben", NOW + timedelta(seconds=5))
-    assert not store.add_ack("a-1-2", "guardian-01", "eva", NOW + timedelta(seconds=6))
+    assert store.add_ack("a-1-2", "guardian-01", "keeper", NOW + timedelta(seconds=5))
+    assert not store.add_ack("a-1-2", "guardian-01", "daughter", NOW + timedelta(seconds=6))
     kept = store.ack("a-1-2")
-    assert kept is not None and (kept.by, kept.at) == ("ben", NOW + timedelta(seconds=5))
+    assert kept is not None and (kept.by, kept.at) == ("keeper", NOW + timedelta(seconds=5))
 
 
 def test_history_is_found_by_what_it_says(store: Store) -> None:
@@ -156,10 +156,10 @@ def test_a_session_is_its_beginning_and_its_end(store: Store) -> None:
 
 def test_what_an_alarm_turned_out_to_be_is_kept_with_it(store: Store) -> None:
     tell(store, heard(1))
-    assert store.set_feedback("a-1-1", "false_alarm", "ben", NOW)
+    assert store.set_feedback("a-1-1", "false_alarm", "keeper", NOW)
     stored = store.event("a-1-1")
-    assert stored is not None and (stored.feedback, stored.feedback_by) == ("false_alarm", "ben")
-    assert not store.set_feedback("a-1-2", "helped", "ben", NOW)
+    assert stored is not None and (stored.feedback, stored.feedback_by) == ("false_alarm", "keeper")
+    assert not store.set_feedback("a-1-2", "helped", "keeper", NOW)
 
 
 def test_old_history_goes_and_an_open_alarm_stays(store: Store) -> None:
@@ -184,7 +184,7 @@ def test_old_history_goes_and_an_open_alarm_stays(store: Store) -> None:
 def test_erasing_a_wearer_leaves_nothing_of_them_and_all_of_the_others(store: Store, tmp_path: Path) -> None:
     secret = "an unmistakable word"
     for device, install in (("guardian-01", "a"), ("guardian-02", "b")):
-        store.add_wearer(device, secret if install == "a" else "Eva", NOW)
+        store.add_wearer(device, secret if install == "a" else "Daughter", NOW)
         told = msgspec.json.encode(state())
         word = HeardAvailability(device, "online", NOW)
         batch = Batch(
@@ -192,7 +192,7 @@ def test_erasing_a_wearer_leaves_nothing_of_them_and_all_of_the_others(store: St
         )
         batch.states[device] = HeardState(device, parse_state(told), told.decode(), NOW)
         store.write(batch, one_job, NOW)
-        store.add_ack(f"{install}-1-1", device, "ben", NOW)
+        store.add_ack(f"{install}-1-1", device, "keeper", NOW)
         Jobs(store.engine).begin_episode(f"lost:{device}", device, "lost", NOW)
     assert store.erase("guardian-01") == 6
     assert [one.device for one in store.overview()] == ["guardian-02"]

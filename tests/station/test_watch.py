@@ -9,9 +9,9 @@ from guardian.station.live import Blind, Snapshot
 from guardian.station.watch import Watch
 from tests.station.house import CONTACTS, DEVICE, START, House, contacts, sqlite
 
-LOST = ("ben", "Anna: Kein Kontakt")
-BACK = ("ben", "Anna: Wieder in Kontakt")
-LOST_IN_ALARM = ("ben", "ALARM Anna: Kein Kontakt seit einem Alarm")
+LOST = ("keeper", "Grandma: Kein Kontakt")
+BACK = ("keeper", "Grandma: Wieder in Kontakt")
+LOST_IN_ALARM = ("keeper", "ALARM Grandma: Kein Kontakt seit einem Alarm")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_minute_of_silence_is_told_once_and_its_end_once(house: House) -> None
 
 
 def test_the_message_tells_since_when_and_how_it_was(tmp_path: Path) -> None:
-    house = House(sqlite(tmp_path), wearers={DEVICE: {"name": "Anna", "contacts": ["nurse"], "lost_after_s": 20.0}})
+    house = House(sqlite(tmp_path), wearers={DEVICE: {"name": "Grandma", "contacts": ["nurse"], "lost_after_s": 20.0}})
     house.says()
     house.later(21)
     house.live.refresh()
@@ -90,22 +90,22 @@ def test_three_missed_heartbeats_in_an_alarm_are_enough_even_if_the_broker_says_
 def test_in_an_alarm_the_silence_calls_one_after_the_other_until_somebody_answers(house: House) -> None:
     house.says(state="FALLEN", alarm_id="x-1-9")
     house.later(20)
-    assert contacts(house.looks()) == ["ben"]
+    assert contacts(house.looks()) == ["keeper"]
     house.later(60)
-    assert contacts(house.looks()) == ["ben"]
+    assert contacts(house.looks()) == ["keeper"]
     house.later(60)
-    assert contacts(house.looks()) == ["ben", "nurse"]
-    house.store.add_ack("x-1-9", DEVICE, "ben", house.time)
+    assert contacts(house.looks()) == ["keeper", "nurse"]
+    house.store.add_ack("x-1-9", DEVICE, "keeper", house.time)
     house.later(600)
     assert house.looks() == []
     house.says(state="FALLEN", alarm_id="x-1-9")
-    assert sorted(contacts(house.looks())) == ["ben", "nurse"], "all who were told hear that it is over"
+    assert sorted(contacts(house.looks())) == ["keeper", "nurse"], "all who were told hear that it is over"
 
 
 def test_switched_off_in_an_open_alarm_is_told_at_once(house: House) -> None:
     house.says(state="FALLEN", alarm_id="x-1-9", power="off")
     house.is_online(False)
-    assert house.looks() == [("ben", "ALARM Anna: Während eines Alarms ausgeschaltet")]
+    assert house.looks() == [("keeper", "ALARM Grandma: Während eines Alarms ausgeschaltet")]
 
 
 def test_switched_off_without_an_alarm_is_no_loss(house: House) -> None:
@@ -122,7 +122,7 @@ def test_back_and_properly_switched_off_is_an_end_too(house: House) -> None:
     house.later(10)
     house.says(state="OFF", session=None, power="off")
     house.is_online(False)
-    assert house.looks() == [("ben", "Anna: War wieder da und wurde ordentlich ausgeschaltet")]
+    assert house.looks() == [("keeper", "Grandma: War wieder da und wurde ordentlich ausgeschaltet")]
 
 
 def test_two_stations_miss_somebody_once_and_find_them_once(house: House) -> None:
@@ -161,7 +161,7 @@ def test_a_station_that_has_just_begun_to_listen_gives_everybody_their_time(hous
 
 
 def test_nobody_hears_of_an_end_who_was_not_told_of_the_silence(house: House) -> None:
-    house.phones.dead = {"ben"}
+    house.phones.dead = {"keeper"}
     house.says()
     house.later(61)
     assert house.looks() == []
@@ -193,7 +193,7 @@ def test_a_device_that_lies_still_is_told_after_a_minute(house: House) -> None:
     assert house.looks() == []
     house.later(60)
     house.says(state="OFF", session=None, posture="down")
-    assert house.looks() == [("ben", "Anna: Das Gerät liegt still")]
+    assert house.looks() == [("keeper", "Grandma: Das Gerät liegt still")]
     house.later(600)
     house.says(state="OFF", session=None, posture="down")
     assert house.looks() == []
@@ -217,7 +217,7 @@ def test_it_is_not_told(house: House, why: str) -> None:
 
 
 def test_a_station_without_its_broker_says_so_once_and_not_for_everybody(tmp_path: Path) -> None:
-    people = {DEVICE: {"name": "Anna", "contacts": ["ben"]}, "guardian-02": {"name": "Bert", "contacts": ["nurse", "ben"]}}
+    people = {DEVICE: {"name": "Grandma", "contacts": ["keeper"]}, "guardian-02": {"name": "Grandpa", "contacts": ["nurse", "keeper"]}}
     house = House(sqlite(tmp_path), wearers=people, contacts=CONTACTS)
     house.says()
     house.says(device="guardian-02")
@@ -225,13 +225,13 @@ def test_a_station_without_its_broker_says_so_once_and_not_for_everybody(tmp_pat
     house.later(59)
     assert house.looks() == []
     house.later(1)
-    assert house.looks() == [("ben", "Die Station ist blind"), ("nurse", "The station is blind")]
+    assert house.looks() == [("keeper", "Die Station ist blind"), ("nurse", "The station is blind")]
     house.later(600)
     assert house.looks() == []
     house.live.heard(house.time, "")
-    assert house.looks() == [("ben", "Die Station hört wieder"), ("nurse", "The station hears again")]
+    assert house.looks() == [("keeper", "Die Station hört wieder"), ("nurse", "The station hears again")]
     house.later(61)
-    assert house.looks() == [LOST, ("nurse", "Bert: No contact")], "who is still silent a minute later is missed"
+    assert house.looks() == [LOST, ("nurse", "Grandpa: No contact")], "who is still silent a minute later is missed"
 
 
 def test_a_station_without_its_broker_is_silent_while_another_hears(house: House) -> None:

@@ -54,7 +54,7 @@ class Clock:
 
 def one_job(device: str, event: Event, now: datetime) -> list[PushJob]:
     """A push job for each critical event."""
-    told = {"device": device, "event_id": event.id, "kind": "event", "severity": event.severity, "contact": "ben", "due_at": now}
+    told = {"device": device, "event_id": event.id, "kind": "event", "severity": event.severity, "contact": "keeper", "due_at": now}
     return [PushJob(**told)] if event.severity == "critical" else []
 
 

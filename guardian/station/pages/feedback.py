@@ -6,9 +6,10 @@ from functools import partial
 from typing import get_args
 
 from guardian.station import words
+from guardian.station.alarms import CHAIN, CLOSING
 from guardian.station.pages.tags import Tag, icon, told
 from guardian.station.pages.viewer import Viewer
-from guardian.station.store import CHAIN, CLOSING, Feedback, Store
+from guardian.station.store import Feedback, Store
 from guardian.station.tables import Event
 
 ASK_FOR = timedelta(days=7)  # later nobody remembers
