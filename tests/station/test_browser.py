@@ -216,9 +216,9 @@ def test_what_the_broker_says_is_text_and_nothing_else(broker: Broker, station: 
         page.wait_for_selector(".person:has-text('<script>window.hacked')")  # an enrolled name
         evil = "</script><img src=x onerror='window.hacked = 2'>${window.hacked = 3}`"
         house.tells("grandpa", "fault", fault=evil, other=evil)
-        page.goto(f"{station.url}/history")
-        page.wait_for_selector("[data-event] .what:has-text('onerror')")
         page.goto(f"{station.url}/wearer/grandpa")
+        page.wait_for_selector("[data-event] .what:has-text('onerror')")  # live; from here on it is stored
+        page.goto(f"{station.url}/history")
         page.wait_for_selector("[data-event] .what:has-text('onerror')")
         assert page.evaluate("window.hacked === undefined")
 
@@ -244,6 +244,9 @@ def test_nothing_sticks_out_on_the_smallest_phone_in_the_longest_words(
     with Household(broker.port, people, beat_s=0.5):
         page = page_of("daughter")
         page.select_option(".foot select", "de")
+        page.wait_for_selector("html[lang=de]", state="attached")
+        page.wait_for_load_state()
+        page.wait_for_selector(".alarm")
         page.set_viewport_size({"width": 320, "height": 640})
         for path, sign in (
             ("/", ".alarm"),
