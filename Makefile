@@ -5,8 +5,9 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LAB := $(VENV)/.lab
 
-.PHONY: help demo test test-homeassistant lint check card evaluate faults walks walkers durability alerts fleet latency page screenshots pythons install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks walkers durability alerts fleet latency page screenshots pythons install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -30,7 +31,15 @@ card: $(READY)  ## write the card of sounds and gestures into hardware.md, from 
 
 evaluate: $(READY)  ## SISFALL=folder: replay 26 people's falls and activities through the whole device, and score them
 	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make evaluate (see README.md, How we know)" >&2; exit 2; }
-	$(BIN)/python -m lab.evaluate "$(SISFALL)" --jobs $(JOBS) $(if $(SCORER),--scorer "$(SCORER)")
+	$(BIN)/python -m lab.evaluate "$(SISFALL)" --jobs $(JOBS) $(if $(SCORER),--scorer "$(SCORER)") $(OPTIONS)
+
+crossvalidate: $(LAB)  ## SISFALL=folder: five fold models, each judged on people it has not seen, through the whole device
+	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make crossvalidate" >&2; exit 2; }
+	$(BIN)/python -m lab.falls.crossvalidate "$(SISFALL)" --jobs $(JOBS)
+
+train: $(LAB)  ## SISFALL=folder: the fall model that ships, from all people, with the figures of the cross-validation
+	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make train" >&2; exit 2; }
+	$(BIN)/python -m lab.falls.train "$(SISFALL)" --jobs $(JOBS)
 
 faults: $(READY)  ## each part fails once: what is heard, seen and lost; the table also goes into README.md
 	$(BIN)/python -m lab.faults --into README.md --jobs $(JOBS)
@@ -84,4 +93,8 @@ $(READY): pyproject.toml
 	@echo "setting up $(VENV) (once, about a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(LAB): $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,lab]'
 	@touch $@

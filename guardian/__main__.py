@@ -109,7 +109,9 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("--imu", type=Path, metavar="FILE.npz", help="motion data, one array a trial")
     replay.add_argument("--exercise", metavar="NAME", default="walk", help="row of [exercises] (default walk)")
     replay.add_argument("--variant", metavar="NAME", help="a label for the output lines")
-    replay.add_argument("--model", type=Path, metavar="FILE", help="weights of the fall model")
+    replay.add_argument(
+        "--model", type=Path, metavar="FILE", help="weights of a learned fall model (default: the rule that fall.rule names)"
+    )
     replay.add_argument("--jsonl", action="store_true", help="JSON lines instead of a table")
     replay.add_argument(
         "--chip", metavar="NAME", choices=("lsm6dsox", "lsm6dso32", "mpu6050"), help="the simulated IMU (default: imu.chip)"
@@ -194,8 +196,8 @@ def _station(commands: Any) -> None:
         "the caregivers' program: hears all wearers, keeps their history, shows a page, calls until somebody answers",
         "guardian station                         what the service runs, until SIGTERM",
         "guardian station check                   is everything there?",
-        "guardian station user add ben --role admin",
-        "guardian station enroll guardian-02 --person Anna",
+        "guardian station user add keeper --role admin",
+        "guardian station enroll guardian-02 --person Grandma",
         "guardian station --set page.port=8080 --set station.state_dir=./state",
         default=None,
     )
@@ -212,11 +214,11 @@ def _station(commands: Any) -> None:
         (
             "add",
             "a new user; the password is asked for, or read from standard input",
-            "guardian station user add eva --role carer --wearers guardian-01",
+            "guardian station user add daughter --role carer --wearers guardian-01",
         ),
-        ("change", "another role, other wearers", "guardian station user change eva --role carer --wearers guardian-01,guardian-02"),
-        ("passwd", "a new password; ends every login of that user", "guardian station user passwd eva"),
-        ("remove", "delete a user, and end every login of theirs", "guardian station user remove eva"),
+        ("change", "another role, other wearers", "guardian station user change daughter --role carer --wearers guardian-01,guardian-02"),
+        ("passwd", "a new password; ends every login of that user", "guardian station user passwd daughter"),
+        ("remove", "delete a user, and end every login of theirs", "guardian station user remove daughter"),
         ("list", "who there is, and whom they see", "guardian station user list"),
     ):
         _, argument = add(users, name, summary, example)
@@ -230,7 +232,7 @@ def _station(commands: Any) -> None:
         actions,
         "enroll",
         "make a device's key to the broker, and the lines for its guardian.toml, shown as a QR code too",
-        "guardian station enroll guardian-02 --person Anna           a password, TLS on port 8883",
+        "guardian station enroll guardian-02 --person Grandma           a password, TLS on port 8883",
         "guardian station enroll guardian-02 --certificate           a certificate, TLS on port 8884",
         "guardian station enroll guardian-02 --host broker.example.org --out ./guardian-02",
     )

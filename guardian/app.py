@@ -32,7 +32,7 @@ from guardian.drivers.imu import Refusal
 from guardian.drivers.sensors import Sensors
 from guardian.frame import Command, Fault, Frame
 from guardian.hardware import Clock, Hardware
-from guardian.monitor import Monitor
+from guardian.monitor import Monitor, network
 from guardian.outputs.buzzer import Buzzer
 from guardian.outputs.guard import Guarded
 from guardian.outputs.journal import Journal
@@ -154,11 +154,18 @@ def write_durably(path: Path, content: bytes) -> None:
     beside.replace(path)
 
 
-def read_model(path: Path | None) -> bytes | None:
-    """The learned fall model's weights; None: the literature's rule decides. Raises ConfigError."""
-    if path is not None:
-        raise ConfigError(f"--model {path}: this version has no learned model; its fall rule is the literature's (Ahn 2019)")
-    return None
+def read_model(path: Path | None = None) -> bytes | None:
+    """The learned fall model's weights. None without a file: the published rule that fall.rule names decides. Raises ConfigError."""
+    if path is None:
+        return None
+    try:
+        model = path.read_bytes()
+        network.read(model)
+    except OSError as error:
+        raise ConfigError(f"{path}: the fall model cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return model
 
 
 def model_hash(model: bytes | None) -> str | None:
@@ -327,10 +334,10 @@ def utc_ns(now: datetime | None) -> int | None:
     return None if now is None else int(now.timestamp() * 1e6) * 1000
 
 
-def worn_device(config: Config, hardware: Hardware, model: bytes | None = None) -> Device:
+def worn_device(config: Config, hardware: Hardware) -> Device:
     """The device on a real machine: paho's link, the machine's clock, writers in threads of their own. Raises ConfigError, OSError."""
     link = PahoLink(config) if config.mqtt.enabled else None
-    return whole_device(config, hardware, link, WallClock(), ThreadWriter, model)
+    return whole_device(config, hardware, link, WallClock(), ThreadWriter, read_model())
 
 
 def simulated_device(
@@ -338,12 +345,11 @@ def simulated_device(
     hardware: Hardware,
     link: Link,
     utc: UtcNow,
-    model: bytes | None = None,
     install: str | None = None,
     watching: Sequence[Output] = (),
 ) -> Device:
     """The device in one thread: what writes, writes at once."""
-    return whole_device(config, hardware, link, utc, lambda name, depth: InlineWriter(name), model, install, watching)
+    return whole_device(config, hardware, link, utc, lambda name, depth: InlineWriter(name), read_model(), install, watching)
 
 
 def recorded_device(
@@ -375,7 +381,6 @@ class Play:
         link: "Callable[[Bench], Link]",
         watching: Sequence[Output] = (),
         pace: float | None = None,
-        model: bytes | None = None,
         install: str | None = "sim",
     ) -> None:
         from guardian.sim.bench import Bench, SimClock  # noqa: PLC0415
@@ -387,7 +392,6 @@ class Play:
         self.bench = Bench(self.config, self.world, seed, SimClock(pace))
         self._make_link = link
         self._watching = watching
-        self._model = model
         self._install = install
         self._utc = WallClock(lambda: self.bench.clock_set, simulated_utc(self.bench.clock))
         self._killed = False
@@ -414,7 +418,7 @@ class Play:
 
     def _begin(self) -> None:
         self.link = self._make_link(self.bench)
-        self.device = simulated_device(self.config, self.bench.hardware, self.link, self._utc, self._model, self._install, self._watching)
+        self.device = simulated_device(self.config, self.bench.hardware, self.link, self._utc, self._install, self._watching)
         self.device.start()
 
     def _act(self, name: str, args: tuple[float, ...]) -> None:

@@ -165,10 +165,15 @@ class Gait(Section, frozen=True, kw_only=True):
     not_worn_s: Seconds
 
 
+class PublishedRule(Section, frozen=True, kw_only=True):
+    accel_g: Annotated[float, Meta(ge=0.1, le=0.99)]
+    gyro_deg_s: Annotated[float, Meta(ge=1, le=500)]
+    angle_deg: Annotated[float, Meta(ge=1, le=90)]
+
+
 class Fall(Section, frozen=True, kw_only=True):
-    ahn_accel_g: Annotated[float, Meta(ge=0.1, le=0.99)]
-    ahn_gyro_deg_s: Annotated[float, Meta(ge=1, le=500)]
-    ahn_angle_deg: Annotated[float, Meta(ge=1, le=90)]
+    rule: Name
+    published: dict[Name, PublishedRule]
     impact_g: Annotated[float, Meta(ge=1.5, le=8)]
     impact_upright_s: Seconds
     impact_down_s: Seconds
@@ -404,6 +409,8 @@ def _check(config: Config, source: str) -> None:
     labels = [exercise.label for exercise in config.exercises.values()]
     if len(set(labels)) != len(labels):
         raise ConfigError(f"{source}: two rows of [exercises] share a label, and nobody could choose between them: {', '.join(labels)}")
+    if config.fall.rule not in config.fall.published:
+        raise ConfigError(f"{source}: fall.rule = {config.fall.rule!r} is no row of [fall.published]: {', '.join(config.fall.published)}")
     if config.estimate.upright_deg >= config.estimate.down_deg:
         raise ConfigError(f"{source}: estimate.upright_deg must be below down_deg")
     if config.supply.empty_v >= config.supply.full_v:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from lab.falls.disturb import worn_otherwise
 from lab.score import REVERSED, ScoreError, read, table
 
 Array = NDArray[np.float64]
@@ -82,9 +84,15 @@ def trials(job: Job) -> Iterator[tuple[str, Array]]:
                 yield name, reversed_in_time(body(archive[name]))
 
 
-def play(job: Job, into: Path, options: list[str]) -> tuple[Path, list[tuple[str, float, str]]]:
+def worn_askew(name: str, values: Array, tilt_deg: float, yaw_deg: float) -> Array:
+    """The same trial in a box that sits otherwise: turned by ± yaw, then tilted, each way drawn from the trial's name."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    return worn_otherwise(values, yaw_deg * float(rng.choice((-1, 1))), tilt_deg, float(rng.uniform(0, 360)))
+
+
+def play(job: Job, into: Path, options: list[str], askew: tuple[float, float] = (0.0, 0.0)) -> tuple[Path, list[tuple[str, float, str]]]:
     """Replay one job; returns the events' file and rows (trial, duration_s, variant). Raises RuntimeError with the replay's own words."""
-    arrays = dict(trials(job))
+    arrays = {name: worn_askew(name, values, *askew) if any(askew) else values for name, values in trials(job)}
     converted, events = into / f"{job.name}.npz", into / f"{job.name}.jsonl"
     np.savez(converted, **arrays)  # type: ignore[arg-type]
     command = [sys.executable, "-m", "guardian", "replay", "--imu", str(converted), "--jsonl", *options]
@@ -98,8 +106,17 @@ def play(job: Job, into: Path, options: list[str]) -> tuple[Path, list[tuple[str
     return events, [(name, len(array) / RATE_HZ, job.variant) for name, array in arrays.items()]
 
 
-def evaluate(folder: Path, into: Path, people: frozenset[str], processes: int, options: list[str]) -> tuple[Path, list[Path]]:
-    """Replay everything; returns TRIALS.csv and the events' files."""
+def evaluate(
+    folder: Path,
+    into: Path,
+    people: frozenset[str],
+    processes: int,
+    options: list[str],
+    folds: Path | None = None,
+    askew: tuple[float, float] = (0.0, 0.0),
+) -> tuple[Path, list[Path]]:
+    """Replay everything; returns TRIALS.csv and the events' files. `folds`: the folder of models by person; see `--folds`."""
+    unseen = json.loads((folds / "folds.json").read_text()) if folds else {}
     todo = jobs(folder, people)
     rows: list[tuple[str, float, str]] = []
     events: list[Path] = []
@@ -113,7 +130,10 @@ def evaluate(folder: Path, into: Path, people: frozenset[str], processes: int, o
     )
     with bar, ThreadPoolExecutor(processes) as pool:
         task = bar.add_task("replaying people", total=len(todo))
-        futures = [pool.submit(play, job, into, options) for job in todo]
+        futures = []
+        for job in todo:
+            by_fold = ["--model", str(folds / unseen[job.source.stem])] if folds else []
+            futures.append(pool.submit(play, job, into, [*options, *by_fold], askew))
         try:
             for future in as_completed(futures):
                 path, played = future.result()
@@ -153,7 +173,18 @@ def main() -> int:
     arguments.add_argument("--people", default="", metavar="CODE,...", help="only these (default all)")
     arguments.add_argument("--jobs", type=int, default=2, help="processes at a time (default 2)")
     arguments.add_argument("--chip", help="the simulated IMU (default: imu.chip of the shipped configuration)")
-    arguments.add_argument("--model", help="weights of the fall model (default: the shipped rule)")
+    arguments.add_argument("--model", help="weights of a fall model (default: the rule that fall.rule names)")
+    arguments.add_argument(
+        "--folds",
+        type=Path,
+        metavar="DIR",
+        help="a model for each person who has not been seen by it: DIR/folds.json (lab.falls.crossvalidate)",
+    )
+    arguments.add_argument("--exercise", default="walk", help="row of [exercises] (default walk)")
+    arguments.add_argument(
+        "--askew", default="0,0", metavar="TILT,YAW", help="tilt the box and turn it round the hip on every trial, degrees"
+    )
+    arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of guardian.toml; may be repeated")
     arguments.add_argument(
         "--scorer", type=Path, help="an outside scorer with the same arguments as lab/score.py: compare its figures with ours"
     )
@@ -164,13 +195,15 @@ def main() -> int:
         print(f"{args.folder} holds no fall_times.csv: name the folder of the recordings", file=sys.stderr)
         return 2
     people = frozenset(code for code in args.people.split(",") if code)
-    options = [*(["--chip", args.chip] if args.chip else []), *(["--model", args.model] if args.model else [])]
+    options = ["--exercise", args.exercise, *(["--chip", args.chip] if args.chip else []), *(["--model", args.model] if args.model else [])]
+    askew = tuple(float(word) for word in args.askew.split(","))
+    options += [word for key in args.set for word in ("--set", key)]
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="guardian-evaluate-") as temporary:
         into = Path(args.keep or temporary)
         into.mkdir(parents=True, exist_ok=True)
         try:
-            listed, events = evaluate(args.folder, into, people, args.jobs, options)
+            listed, events = evaluate(args.folder, into, people, args.jobs, options, args.folds, askew)
             result = read(listed, times, events)
         except (RuntimeError, ScoreError) as error:
             print(error, file=sys.stderr)

@@ -114,7 +114,7 @@ def test_the_mind_has_no_clock_no_io_and_only_exact_arithmetic(path: Path) -> No
     for name, line in imports(path):
         assert name.split(".")[0] not in BANNED_IN_MIND, f"{path}:{line}: the mind may not import {name}"
         if name.split(".")[0] == "numpy":
-            assert path.name == "fall.py", f"{path}:{line}: numpy is for the integer model alone"
+            assert path.name in ("fall.py", "network.py"), f"{path}:{line}: numpy is for the integer model alone"
     for node in ast.walk(tree):
         where = f"{path}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.BinOp | ast.AugAssign):

@@ -1,21 +1,22 @@
 """The signs of a fall: a rule that fires before the ground is hit, and the impact itself.
 
 Theory of operation. A rule answers each sample with a score in 0..1; the exercise's `fall_threshold` decides whether that fires.
-FallDetector chooses the rule once: the literature's (Ahn) without a model. A learned model is one more class here with the same
-`step(pose, state)`: its state goes in and comes out as integers, so that snapshots hold it and nothing else changes.
+FallDetector chooses the rule once: the learned one with a model, else a published one. A rule's state goes in and comes out as integers,
+so that snapshots hold it and replay is exact.
 Impacts are the net under every rule: the norm of one 10 ms sample (the chip's low-pass has averaged about that long) at or above
 `impact_g`, counted only within `impact_upright_s` of the wearer having been upright: someone lying down drops no further.
 What follows from either is policy's business.
 """
 
 import math
-from typing import ClassVar, Protocol
+from typing import Protocol
 
+import numpy as np
 from msgspec import Struct
 
-from guardian.config import Config, Exercise, cos_deg, ns
-from guardian.config import Fall as FallConfig
-from guardian.monitor.estimate import DEG, Pose
+from guardian.config import Config, Exercise, PublishedRule, cos_deg, ns
+from guardian.monitor.estimate import DEG, G, Pose
+from guardian.monitor.network import INPUT_ONE, INT16, Network, Weights, read
 from guardian.verdict import Evidence, Posture
 
 RuleState = tuple[int, ...]  # what a learned rule remembers, in integers
@@ -41,32 +42,31 @@ class FallSigns(Struct, frozen=True, gc=False):
 class Rule(Protocol):
     """A rule that sees a fall coming."""
 
-    name: ClassVar[str]
+    name: str
 
     def step(self, pose: Pose, state: RuleState) -> tuple[float, RuleState]:
         """The score, 0..1, and the state for the next sample (empty before the first)."""
         ...
 
 
-class Ahn:
-    """Ahn, Kim, Koo, Kim, Sensors 19(4):774, 2019, the rule with the vertical angle: all three at once.
+class Thresholds:
+    """Three thresholds at once: the rules of [fall.published], of which `ahn2019` is the one to beat.
 
-    Norm of specific force < 0.9 g, size of the angular rate > 47.3 °/s, vertical angle > 24.7° by a complementary filter, waist
-    sensor. Its authors report 100 % / 78.3 % (sensitivity / specificity) on SisFall. Only the abstracts of this paper and of its
-    2018 conference version could be read. Not read, and chosen here: the filter's constant (ours is estimate.gravity_time_s); what
-    the angle is measured from (here the wearer's upright trunk axis as far as it is known, else nominal up); whether the three must
-    hold in the very same sample (here they must); any smoothing of norm and rate (here none but the chip's low-pass).
+    Norm of specific force below, size of the angular rate above, vertical angle by a complementary filter above. Of Ahn, Kim, Koo, Kim,
+    Sensors 19(4):774, 2019 (100 % / 78.3 % on SisFall by its authors), and of the abstract in J Foot Ankle Res 7(S1):A124, 2014, only the
+    abstracts could be read. Not read, and chosen here: the filter's constant (ours is estimate.gravity_time_s); what the angle is
+    measured from (here the wearer's upright trunk axis as far as it is known, else nominal up); whether the three must hold in the
+    very same sample (here they must); any smoothing of norm and rate (here none but the chip's low-pass).
 
     The score is the weakest of the three as a share of its threshold, halved: 0.5 is the published rule, and an exercise with a
-    higher fall_threshold asks for more of each (0.7: 0.86 g, 66 °/s, 29°). 0 without a trusted attitude.
+    higher fall_threshold asks for more of each (Ahn's at 0.7: 0.86 g, 66 °/s, 29°). 0 without a trusted attitude.
     """
 
-    name: ClassVar[str] = "ahn2019"
-
-    def __init__(self, settings: FallConfig) -> None:
-        self._lightness = 0.5 / (1.0 - settings.ahn_accel_g)
-        self._rate = 0.5 * DEG / settings.ahn_gyro_deg_s
-        self._tilt = 0.5 / (1.0 - cos_deg(settings.ahn_angle_deg))
+    def __init__(self, name: str, rule: PublishedRule) -> None:
+        self.name = name
+        self._lightness = 0.5 / (1.0 - rule.accel_g)
+        self._rate = 0.5 * DEG / rule.gyro_deg_s
+        self._tilt = 0.5 / (1.0 - cos_deg(rule.angle_deg))
 
     def step(self, pose: Pose, state: RuleState) -> tuple[float, RuleState]:
         """See Rule; this one remembers nothing."""
@@ -75,6 +75,74 @@ class Ahn:
             return 0.0, state
         x, y, z = pose.gyro
         return max(0.0, min(score, (1.0 - pose.lean_cos) * self._tilt, math.sqrt(x * x + y * y + z * z) * self._rate, 1.0)), state
+
+
+# Inputs of the learned rule, ten a sample: what one unit of each is, in 1/INPUT_ONE. They hold 8 g, 16 rad/s (MPU and LSM end at 35, heel
+# strikes and falls at about 12), 8 m/s.
+FORCE = INPUT_ONE / G  # specific force, g
+RATE = INPUT_ONE / 4.0  # angular rate, 4 rad/s
+SPEED = INPUT_ONE / 2.0  # vertical velocity, 2 m/s
+SPEED_FADES_NS = 700_000_000  # it is the integral of the vertical acceleration, forgotten with this time constant: a descent takes 0.6 s
+SAMPLES = 2  # the network takes one step every two samples, 50 a second, and sees both
+HOLE_NS = 50_000_000  # after a longer hole it begins anew, as Attitude does
+
+
+class Learned:
+    """The trained network (lab/falls, and its card there) over aligned force, rate, vertical and vertical velocity.
+
+    What it remembers, all whole numbers: time of the last sample (ns); vertical velocity (µm/s); the last score (1/2^20); the inputs of the
+    first of two samples, or none; the network's state. The score scales the network's logit so that 0.5 and 0.7 are its two
+    operating points, chosen with the weights. Untrusted attitude is an input (a vertical of length 0), and scores 0.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        if weights.inputs != SAMPLES * 10:
+            raise ValueError(f"the model reads {weights.inputs} inputs; this version gives {SAMPLES * 10}")
+        self.name = f"{weights.name} {weights.version}"
+        self._network = Network(weights)
+        self._slope = 0.2 / (weights.everyday_logit - weights.exercise_logit)
+        self._base = 0.5 - self._slope * weights.exercise_logit
+
+    def step(self, pose: Pose, state: RuleState) -> tuple[float, RuleState]:
+        """See Rule."""
+        speed = score = dt = 0
+        first: RuleState = ()
+        hidden: RuleState = (0,) * self._network.hidden
+        if state and 0 < pose.t_ns - state[0] <= HOLE_NS:
+            dt = pose.t_ns - state[0]
+            speed, score = state[1], state[2]
+            first, hidden = state[4 : 4 + state[3]], state[4 + state[3] :]
+        speed = self.speed(pose, speed, dt)
+        if not pose.trusted:
+            score = 0
+        inputs = self.inputs(pose, speed)
+        if not first:
+            return score / (1 << 20), (pose.t_ns, speed, score, len(inputs), *inputs, *hidden)
+        after, logit = self._network.step(first + inputs, np.array(hidden, dtype=np.float64))
+        if pose.trusted:
+            score = int(max(0.0, min(1.0, self._base + self._slope * logit)) * (1 << 20))
+        return score / (1 << 20), (pose.t_ns, speed, score, 0, *after.astype(np.int64).tolist())
+
+    @staticmethod
+    def speed(pose: Pose, before_um_s: int, dt_ns: int) -> int:
+        """The vertical velocity dt_ns later, µm/s; 0 without a trusted attitude."""
+        if not pose.trusted:
+            return 0
+        after = before_um_s + int(pose.vertical_m_s2 * 1e6) * dt_ns // 1_000_000_000
+        return after - after * dt_ns // SPEED_FADES_NS
+
+    @staticmethod
+    def inputs(pose: Pose, speed_um_s: int) -> RuleState:
+        """One sample as ten whole numbers within int16: force, rate, vertical (each x y z), vertical velocity."""
+        fx, fy, fz = pose.accel
+        wx, wy, wz = pose.gyro
+        ux, uy, uz = pose.up if pose.trusted else (0.0, 0.0, 0.0)
+        values = (fx * FORCE, fy * FORCE, fz * FORCE, wx * RATE, wy * RATE, wz * RATE, ux * INPUT_ONE, uy * INPUT_ONE, uz * INPUT_ONE)
+        return (*(_int16(value) for value in values), _int16(speed_um_s * 1e-6 * SPEED))
+
+
+def _int16(value: float) -> int:
+    return int(INT16 if value > INT16 else -INT16 if value < -INT16 else value)
 
 
 class FallMemory(Struct):
@@ -90,11 +158,9 @@ class FallDetector:
     """Poses in, FallSigns out; see the module's docstring."""
 
     def __init__(self, config: Config, model: bytes | None = None) -> None:
-        """`model`: learned weights, None for the literature's rule. Raises ValueError for weights that no rule here can read."""
+        """`model`: learned weights; None: the published rule that fall.rule names. Raises ValueError for weights that cannot be read."""
         settings = config.fall
-        if model is not None:
-            raise ValueError("this version has no learned fall rule: leave the model out")
-        self._rule: Rule = Ahn(settings)
+        self.rule: Rule = Thresholds(settings.rule, settings.published[settings.rule]) if model is None else Learned(read(model))
         self._impact_g = settings.impact_g
         self._upright_ns = ns(settings.impact_upright_s)
         self._peak_ns = ns(settings.impact_down_s)
@@ -107,7 +173,7 @@ class FallDetector:
         norm_g = pose.norm_g
         if pose.posture is Posture.UPRIGHT:
             m.upright_ns = t_ns
-        score, m.rule = self._rule.step(pose, m.rule)
+        score, m.rule = self.rule.step(pose, m.rule)
         impact = norm_g >= self._impact_g and m.upright_ns is not None and t_ns - m.upright_ns <= self._upright_ns
         if m.impact_ns is not None and t_ns - m.impact_ns > self._peak_ns:
             m.impact_ns = None
@@ -121,7 +187,7 @@ class FallDetector:
     def _evidence(self, pose: Pose, score: float) -> Evidence:
         x, y, z = pose.gyro
         return {
-            "rule": self._rule.name,
+            "rule": self.rule.name,
             "score": _shown(score),
             "norm_g": _shown(pose.norm_g),
             "rate_deg_s": _shown(math.sqrt(x * x + y * y + z * z) * DEG),

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from guardian.config import Config
 from guardian.frame import ImuSample
 from guardian.monitor.estimate import Attitude, Pose
-from guardian.monitor.fall import FallDetector, FallSigns
+from guardian.monitor.fall import FallDetector, FallSigns, Learned
 from guardian.monitor.gait import Gait, Stride
+from guardian.monitor.network import read
 from guardian.verdict import Posture
 
+from .test_network import drawn, packed
 from .wearer import STEP_NS, G, Wearer, recorded
 
 Seen = tuple[Pose, Stride, FallSigns]
@@ -113,8 +115,77 @@ def test_the_peak_is_that_of_the_impact_until_it_is_over(config: Config) -> None
 
 
 def test_weights_that_no_rule_reads_are_refused(config: Config) -> None:
-    with pytest.raises(ValueError, match="no learned fall rule"):
+    with pytest.raises(ValueError, match="no fall model"):
         FallDetector(config, b"weights")
+
+
+def learned() -> Learned:
+    return Learned(read(packed(drawn(3))))
+
+
+def scores(rule: Learned, poses: list[Pose]) -> list[float]:
+    state: tuple[int, ...] = ()
+    out = []
+    for each in poses:
+        score, state = rule.step(each, state)
+        out.append(score)
+    return out
+
+
+def standing(seconds: float, t_s: float = 0.0, trusted: bool = True) -> list[Pose]:
+    return [pose(t_s=t_s + 0.01 * i, trusted=trusted) for i in range(int(100 * seconds))]
+
+
+def toppling(t_s: float) -> list[Pose]:
+    """Backward over the heels like a stick, ever faster, ever lighter: 0.6 s to the ground."""
+    return [
+        msgspec.structs.replace(
+            pose(1.0 - 0.8 * u, -250.0 * u, 80.0 * u * u, t_s + 0.01 * i), up=(math.sin(1.4 * u * u), 0.0, math.cos(1.4 * u * u)),
+            vertical_m_s2=-8.0 * u,
+        )
+        for i, u in ((i, i / 60) for i in range(60))
+    ]  # fmt: skip
+
+
+def test_the_learned_rule_knows_nothing_without_a_trusted_attitude() -> None:
+    poses = standing(1.0) + [msgspec.structs.replace(each, trusted=False) for each in toppling(1.0)]
+    assert max(scores(learned(), poses)[100:]) == 0.0
+
+
+@pytest.mark.parametrize("hole_s", [0.06, 3.0, -0.5])
+def test_after_a_hole_the_learned_rule_begins_as_at_power_on(hole_s: float) -> None:
+    rule = learned()
+    after = standing(1.0, t_s=1.0 + hole_s)
+    state: tuple[int, ...] = ()
+    for each in standing(1.0):
+        _, state = rule.step(each, state)
+    resumed = []
+    for each in after:
+        score, state = rule.step(each, state)
+        resumed.append(score)
+    assert resumed == scores(learned(), after)
+
+
+def test_what_the_learned_rule_remembers_survives_json_at_any_sample() -> None:
+    rule, poses = learned(), standing(1.0) + toppling(1.0)
+    whole = scores(rule, poses)
+    for cut in (1, 50, 101, 137, 158):
+        state: tuple[int, ...] = ()
+        for each in poses[:cut]:
+            _, state = rule.step(each, state)
+        state = tuple(json.loads(json.dumps(state)))
+        rest = []
+        for each in poses[cut:]:
+            score, state = learned().step(each, state)
+            rest.append(score)
+        assert rest == whole[cut:], cut
+
+
+def test_inputs_beyond_their_range_are_cut_not_wrapped() -> None:
+    wild = msgspec.structs.replace(pose(), accel=(1e9, -1e9, 0.0), gyro=(1e9, -1e9, 0.0))
+    assert Learned.inputs(wild, 10**15)[:6] == (32767, -32767, 0, 32767, -32767, 0)
+    assert Learned.inputs(wild, 10**15)[9] == 32767
+    assert 0.0 <= scores(learned(), [wild] * 10)[-1] <= 1.0
 
 
 def test_signs_of_one_frame_merge_to_what_either_saw() -> None:
