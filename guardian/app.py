@@ -154,7 +154,7 @@ def write_durably(path: Path, content: bytes) -> None:
     beside.replace(path)
 
 
-def read_model(path: Path | None = None) -> bytes | None:
+def read_model(path: Path | None) -> bytes | None:
     """The learned fall model's weights. None without a file: the published rule that fall.rule names decides. Raises ConfigError."""
     if path is None:
         return None
@@ -337,7 +337,7 @@ def utc_ns(now: datetime | None) -> int | None:
 def worn_device(config: Config, hardware: Hardware) -> Device:
     """The device on a real machine: paho's link, the machine's clock, writers in threads of their own. Raises ConfigError, OSError."""
     link = PahoLink(config) if config.mqtt.enabled else None
-    return whole_device(config, hardware, link, WallClock(), ThreadWriter, read_model())
+    return whole_device(config, hardware, link, WallClock(), ThreadWriter)
 
 
 def simulated_device(
@@ -349,7 +349,7 @@ def simulated_device(
     watching: Sequence[Output] = (),
 ) -> Device:
     """The device in one thread: what writes, writes at once."""
-    return whole_device(config, hardware, link, utc, lambda name, depth: InlineWriter(name), read_model(), install, watching)
+    return whole_device(config, hardware, link, utc, lambda name, depth: InlineWriter(name), install=install, watching=watching)
 
 
 def recorded_device(

@@ -16,7 +16,7 @@ SHIPPED = Path(__file__).with_name("guardian.toml")
 LOCAL = Path("/etc/guardian/guardian.toml")
 
 Pin = Annotated[int, Meta(ge=2, le=27)]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}\Z")]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Angle = Annotated[float, Meta(ge=0, le=180)]
 Seconds = Annotated[float, Meta(ge=0.01, le=86400)]

@@ -65,6 +65,9 @@ STATE_KEYS = (
 QUIET_STATE_KEYS = frozenset({"distance_m", "steps", "cadence", "battery", "uptime_s"})  # their change alone publishes nothing
 EVENT_KEYS = ("v", "id", "boot", "seq", "event_type", "severity", "t", "uptime_s", "exercise", "evidence")
 
+NOBODY = 16  # reason code of a PUBACK, MQTT 5, 3.4.2.1: no matching subscribers
+REFUSED = 0x80  # a reason code from here on is a failure (MQTT 5, 2.4)
+
 CommandName = Literal["ack", "clear", "exercise", "locate", "test"]
 MAX_COMMAND_BYTES = 1024
 

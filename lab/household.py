@@ -178,14 +178,14 @@ class Program:
 
     def start(self) -> "Program":
         """Start, and wait until the page answers and the broker is heard."""
+        said = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "guardian", "station", "--config", str(self._file)]
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        said = self.log.stat().st_size
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self._process.poll() is None:
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/login", timeout=5):
-                if "listening at" in self.log.read_text(encoding="utf-8", errors="replace")[said:]:
+                if b"listening at" in self.log.read_bytes()[said:]:
                     return self
             time.sleep(0.05)
         raise RuntimeError(f"the station does not start: {self.log.read_text(encoding='utf-8', errors='replace')[-3000:]}")

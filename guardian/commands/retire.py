@@ -12,14 +12,13 @@ from guardian import __version__
 from guardian.app import AlreadyRunning, locked, places, word_of
 from guardian.commands.options import config_of, console
 from guardian.config import Config, ConfigError
-from guardian.contract import Topics
+from guardian.contract import REFUSED, Topics
 from guardian.outputs.discovery import payloads
 from guardian.outputs.link import PahoLink
 
 CONNECT_S = 8.0
 ANSWER_S = 5.0
 LET_GO_S = 1.0  # Home Assistant's to remove its entities, which would complain of a state that is empty
-REFUSED = 0x80
 
 
 def main(args: Namespace) -> int:

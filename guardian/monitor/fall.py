@@ -77,8 +77,8 @@ class Thresholds:
         return max(0.0, min(score, (1.0 - pose.lean_cos) * self._tilt, math.sqrt(x * x + y * y + z * z) * self._rate, 1.0)), state
 
 
-# Inputs of the learned rule, ten a sample: what one unit of each is, in 1/INPUT_ONE. They hold 8 g, 16 rad/s (MPU and LSM end at 35, heel
-# strikes and falls at about 12), 8 m/s.
+# Inputs of the learned rule, ten a sample: what one unit of each is, in 1/INPUT_ONE. In int16 that holds
+# 8 g (falls are decided before the blow), 32 rad/s (the chips end at 35), 16 m/s.
 FORCE = INPUT_ONE / G  # specific force, g
 RATE = INPUT_ONE / 4.0  # angular rate, 4 rad/s
 SPEED = INPUT_ONE / 2.0  # vertical velocity, 2 m/s

@@ -21,7 +21,7 @@ import msgspec
 
 from guardian import contract
 from guardian.config import Config, ns
-from guardian.contract import BadPayload, Topics
+from guardian.contract import REFUSED, BadPayload, Topics
 from guardian.frame import Command, Fault, Frame
 from guardian.outputs import discovery
 from guardian.outputs.link import Link, Word
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 COMMANDS_MAX = 32  # waiting for the next frame
 IDS_MAX = 1000  # command ids remembered
-REFUSED = 0x80
 NO_EXERCISE_CHANGE = (State.IMMINENT, State.DOWN, State.FALLEN)  # as the monitor has it
 LOOK_NS = 100_000_000
 CLOCK_NS = 400_000_000  # a clock that is not set is heard within half a second of its definition, whenever that is

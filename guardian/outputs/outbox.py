@@ -32,6 +32,7 @@ from msgspec import Struct
 
 from guardian import contract
 from guardian.config import OutboxConfig, ns
+from guardian.contract import NOBODY, REFUSED
 from guardian.frame import Fault, Frame
 from guardian.outputs.store import EventStore, Kept, is_damage
 from guardian.outputs.writer import Writer
@@ -39,8 +40,6 @@ from guardian.verdict import Event, Verdict
 
 log = logging.getLogger(__name__)
 
-NOBODY = 16  # MQTT 5, 3.4.2.1: no matching subscribers
-REFUSED = 0x80
 UPKEEP_NS = 1_000_000_000
 SWEEP_NS = 60_000_000_000
 STORED_POLL_NS = 20_000_000  # how soon to look again for a letter that the writer is storing

@@ -34,6 +34,7 @@ from sqlalchemy.orm import Session
 
 from guardian.station import tables
 from guardian.station.payloads import is_device
+from guardian.station.transactions import reads, writes
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,6 @@ class Accounts:
         self, engine: Engine, clock: Callable[[], datetime] = lambda: datetime.now(UTC), cost: Parameters = RFC_9106_LOW_MEMORY
     ) -> None:
         self._engine = engine
-        self._writing = engine.execution_options(writes=True)
         self._clock = clock
         self._hasher = PasswordHasher.from_parameters(cost)
         self._one = threading.Lock()  # hash at a time: a flood of logins must not take 64 MiB each
@@ -130,17 +130,12 @@ class Accounts:
 
     def people(self) -> list[Person]:
         """All, by name."""
-        with Session(self._engine) as session:
+        with reads(self._engine) as session:
             return [_person(row) for row in session.scalars(select(tables.User).order_by(tables.User.name))]
-
-    def nobody_yet(self) -> bool:
-        """Whether the first user has still to be made (guardian station user add)."""
-        with Session(self._engine) as session:
-            return session.scalar(select(tables.User.name).limit(1)) is None
 
     def person(self, name: str) -> Person:
         """One of them. Raises AccountError."""
-        with Session(self._engine) as session:
+        with reads(self._engine) as session:
             return _person(self._known(session, name))
 
     def check_new(self, name: str, role: Role, wearers: Iterable[str]) -> None:
@@ -162,7 +157,7 @@ class Accounts:
             created=self._clock(),
         )
         try:
-            with Session(self._writing) as session, session.begin():
+            with writes(self._engine) as session:
                 session.add(row)
                 session.flush()
                 person = _person(row)
@@ -174,7 +169,7 @@ class Accounts:
     def change(self, name: str, role: Role, wearers: Iterable[str]) -> Person:
         """Another role, other wearers; takes effect at that person's next click. Raises AccountError."""
         devices = _devices(role, wearers)
-        with Session(self._writing) as session, session.begin():
+        with writes(self._engine) as session:
             row = self._known(session, name)
             row.role, row.wearers_json = role, msgspec.json.encode(devices).decode()
             person = _person(row)
@@ -183,7 +178,7 @@ class Accounts:
 
     def speak(self, name: str, language: str | None) -> None:
         """The language of a person's page; None is the browser's. Raises AccountError."""
-        with Session(self._writing) as session, session.begin():
+        with writes(self._engine) as session:
             self._known(session, name).language = language
 
     def set_password(self, name: str, password: str) -> None:
@@ -191,14 +186,14 @@ class Accounts:
         name = name.strip().lower()
         check_password(name, password)
         kept = self._hash(password)
-        with Session(self._writing) as session, session.begin():
+        with writes(self._engine) as session:
             self._known(session, name).password_hash = kept
             session.execute(delete(tables.Login).where(tables.Login.user == name))
         log.info("user %s: password set, logged out everywhere", name)
 
     def remove(self, name: str) -> None:
         """A user and every login of theirs. Raises AccountError."""
-        with Session(self._writing) as session, session.begin():
+        with writes(self._engine) as session:
             row = self._known(session, name)
             session.execute(delete(tables.Login).where(tables.Login.user == row.name))
             session.delete(row)
@@ -210,7 +205,7 @@ class Accounts:
     def log_in(self, name: str, password: str, address: str) -> tuple[str, Visit]:
         """The token for the cookie, and the visit. Takes long on purpose: call it in a thread. Raises Refused."""
         name, place = name.strip().lower(), _place(address)
-        with Session(self._engine) as session:
+        with reads(self._engine) as session:
             row = session.get(tables.User, name) if NAME.fullmatch(name) else None
             known, kept = row is not None, row.password_hash if row is not None else self._nobodys_hash
         key = name if known else f"?{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:32]}"
@@ -222,7 +217,7 @@ class Accounts:
         fresh = self._hash(password) if self._hasher.check_needs_rehash(kept) else kept
         token, now = secrets.token_urlsafe(32), self._clock()
         login = tables.Login(token_hash=digest(token), user=name, created=now, last_seen=now, csrf=secrets.token_urlsafe(32))
-        with Session(self._writing) as session, session.begin():
+        with writes(self._engine) as session:
             row = session.get(tables.User, name)
             if row is None or row.password_hash != kept:  # removed or changed within this tenth of a second
                 raise Refused("wrong")
@@ -253,20 +248,20 @@ class Accounts:
 
     def log_out(self, visit: Visit) -> None:
         """End this login."""
-        with Session(self._writing) as session, session.begin():
+        with writes(self._engine) as session:
             session.execute(delete(tables.Login).where(tables.Login.token_hash == visit.login))
         log.info("%s logged out", visit.person.name)
 
     def log_out_everywhere(self, name: str) -> None:
         """End every login of a person."""
-        with Session(self._writing) as session, session.begin():
+        with writes(self._engine) as session:
             session.execute(delete(tables.Login).where(tables.Login.user == name))
         log.info("%s logged out everywhere", name)
 
     def change_password(self, visit: Visit, old: str, new: str, address: str) -> None:
         """By that person; all their other logins end. The old password is guarded like a login. Raises Refused, WeakPassword, Forbidden."""
         name, place = visit.person.name, _place(address)
-        with Session(self._engine) as session:
+        with reads(self._engine) as session:
             row = session.get(tables.User, name)
             if row is None:
                 raise Forbidden
@@ -277,7 +272,7 @@ class Accounts:
             raise Refused("wrong")
         check_password(name, new)
         fresh = self._hash(new)
-        with Session(self._writing) as session, session.begin():
+        with writes(self._engine) as session:
             session.execute(update(tables.User).where(tables.User.name == name).values(password_hash=fresh))
             session.execute(delete(tables.Attempt).where(tables.Attempt.name == attempt[0], tables.Attempt.address == attempt[1]))
             session.execute(delete(tables.Login).where(tables.Login.user == name, tables.Login.token_hash != visit.login))
@@ -315,7 +310,7 @@ class Accounts:
             (TRIES_ADDRESS, (row.address == place,)),
             (TRIES_NAME, (row.name == key,)),
         )
-        with Session(self._writing) as session, session.begin():
+        with writes(self._engine) as session:
             session.execute(delete(row).where(row.at < now - WINDOW))
             for most, such in limits:
                 count, first = session.execute(select(func.count(), func.min(row.at)).where(*such)).one()
@@ -330,14 +325,14 @@ class Accounts:
 
     def _visit(self, login: str) -> Visit | None:
         now = self._clock()
-        with Session(self._engine) as session:
+        with reads(self._engine) as session:
             row = session.get(tables.Login, login)
             user = None if row is None else session.get(tables.User, row.user)
             if row is None or user is None or now - row.last_seen > IDLE or now - row.created > LONGEST:
                 return None
             visit, stale = _visit(row, user), now - row.last_seen > TOUCH
         if stale:
-            with Session(self._writing) as session, session.begin():
+            with writes(self._engine) as session:
                 session.execute(update(tables.Login).where(tables.Login.token_hash == login).values(last_seen=now))
         return visit
 

@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
 import segno
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -28,7 +27,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from msgspec import Struct
 
-from guardian.config import ConfigError, Name
+from guardian.config import ConfigError
+from guardian.station.payloads import is_device
 
 DEVICE_FOLDER = "/etc/guardian"  # on the device
 ITERATIONS = 101  # mosquitto's default. The password is 192 random bits: more would guard nothing, and cost the broker at each connection
@@ -167,12 +167,8 @@ def password_line(password: str, salt: bytes) -> str:
 
 
 def _named(device: str) -> None:
-    try:
-        msgspec.convert(device, Name)
-    except msgspec.ValidationError as error:
-        raise ConfigError(
-            f"{device!r:.80} is no device id: letters a-z, digits, - and _, at most 32, beginning with a letter or digit"
-        ) from error
+    if not is_device(device):
+        raise ConfigError(f"{device!r:.80} is no device id: letters a-z, digits, - and _, at most 32, beginning with a letter or digit")
 
 
 def _finished(device: str, folder: Path, reach: Reach, ca: Path, files: list[str], keys: dict[str, str], secret: str) -> Enrolled:

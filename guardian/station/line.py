@@ -28,6 +28,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from guardian.config import ConfigError
+from guardian.contract import NOBODY, REFUSED
 from guardian.station.payloads import MAX_PACKET
 from guardian.station.settings import Broker, Settings, read_word
 
@@ -37,8 +38,6 @@ CONNECT_TIMEOUT_S = 5.0
 CLOSE_S = 2.0
 ANSWERS_MAX = 1000
 BRIEF_S = 3.0
-REFUSED = 0x80
-NOBODY = 16  # MQTT 5, 3.4.2.1: no matching subscribers
 TAKEN_OVER = 0x8E
 
 

@@ -19,9 +19,9 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
-from guardian.contract import BadPayload, Severity
+from guardian.contract import Severity
 from guardian.station.loop import Loop
-from guardian.station.payloads import StatePayload, install_of, parse_state
+from guardian.station.payloads import StatePayload, install_of, kept_state
 from guardian.station.settings import Settings
 from guardian.station.store import Known, Store
 from guardian.station.tables import Event, Last
@@ -84,7 +84,6 @@ class Blind(Struct, frozen=True):
     broker: str
     broker_since: datetime | None
     database: str
-    database_since: datetime | None
 
 
 class Snapshot(Struct, frozen=True):
@@ -100,7 +99,7 @@ class Snapshot(Struct, frozen=True):
 def picture(known: Known, settings: Settings, now: datetime, listening_since: datetime | None) -> Picture:
     """The picture of one wearer, from what is stored, at a time of this machine's zone."""
     last, plan = known.last, settings.wearer(known.device)
-    state = _state(last)
+    state = kept_state(last.state_json if last else None)
     contact = _contact(last, state, settings, now)
     alarm = _alarm(known, state)
     heard_at = last.state_at if last else None
@@ -134,16 +133,6 @@ def by_urgency(one: Picture) -> tuple[int, bool, float, str, str]:
     alarm = one.alarm
     since = alarm.since.timestamp() if alarm and alarm.since else 0.0
     return one.urgency, alarm is None or alarm.acknowledged_by is not None, since, one.name.casefold(), one.device
-
-
-def _state(last: Last | None) -> StatePayload | None:
-    if last is None or last.state_json is None:
-        return None
-    try:
-        return parse_state(last.state_json.encode())
-    except BadPayload as error:  # stored by a station of another version
-        log.error("the stored state of %s cannot be read: %s", last.device, error)
-        return None
 
 
 def _contact(last: Last | None, state: StatePayload | None, settings: Settings, now: datetime) -> Contact:
@@ -236,13 +225,12 @@ class Live:
     """The pictures of all wearers, kept up to date by a thread between start() and close()."""
 
     def __init__(self, store: Store, settings: Settings, clock: Callable[[], datetime]) -> None:
-        nobody = Blind("not connected yet", None, "", None)
-        self.now = Snapshot(0, clock(), (), {}, nobody)
         self._store, self._settings, self._clock = store, settings, clock
         self._listening_since: datetime | None = None
         self._broker = ("not connected yet", clock())
-        self._written = ("", clock())  # why nothing can be stored, since when
-        self._read = ("", clock())
+        self._written = ""  # why nothing can be stored
+        self._read = ""
+        self.now = Snapshot(0, clock(), (), {}, self._blind())
         self._listeners: list[Callable[[], None]] = []
         self._wake = threading.Condition()
         self._touched: set[str] = set()
@@ -273,12 +261,10 @@ class Live:
         self._listeners.append(call)
         return lambda: self._listeners.remove(call) if call in self._listeners else None
 
-    def touch(self, devices: Iterable[str] = ()) -> None:
-        """Something was stored about these devices, or (without any) about all."""
+    def touch(self, devices: Iterable[str]) -> None:
+        """Something was stored about these devices."""
         with self._wake:
-            named = set(devices)
-            self._touched |= named
-            self._all = self._all or not named
+            self._touched |= set(devices)
             self._wake.notify_all()
 
     def heard(self, listening_since: datetime | None, why: str) -> None:
@@ -292,7 +278,7 @@ class Live:
     def stored(self, why: str) -> None:
         """Writing to the database fails ("": it works again)."""
         with self._wake:
-            self._written = _since(self._written, why, self._clock())
+            self._written = why
             self._news = True
             self._wake.notify_all()
 
@@ -324,10 +310,10 @@ class Live:
         try:
             known = self._store.overview(devices) if devices is None or devices else []
         except SQLAlchemyError as error:
-            self._read = _since(self._read, f"cannot be read: {type(error).__name__}", now)
+            self._read = f"cannot be read: {type(error).__name__}"
             known = []
         else:
-            self._read = _since(self._read, "", now)
+            self._read = ""
             for device in set(before.by_device) if devices is None else devices:
                 by_device.pop(device, None)
         by_device |= {one.device: picture(one, self._settings, now, self._listening_since) for one in known}
@@ -344,8 +330,8 @@ class Live:
             self.now = msgspec.structs.replace(before, at=now)
 
     def _blind(self) -> Blind:
-        broken = self._written if self._written[0] else self._read
-        return Blind(self._broker[0], self._broker[1] if self._broker[0] else None, broken[0], broken[1] if broken[0] else None)
+        why, since = self._broker
+        return Blind(why, since if why else None, self._written or self._read)
 
 
 def _since(before: tuple[str, datetime], why: str, now: datetime) -> tuple[str, datetime]:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from guardian.contract import Severity
 from guardian.station import words
 from guardian.station.alarms import Answer
-from guardian.station.payloads import StatePayload
+from guardian.station.payloads import kept_state
 from guardian.station.tables import Event, Last, PushJob
 from guardian.station.words import Language, say
 
@@ -115,13 +115,13 @@ def _of_lost(case: Case, language: Language, now: datetime) -> tuple[str, list[s
     if alarm and case.answer:
         lines.append(say(f"push.answered.{case.answer}", language))
     if alarm:
-        off = _state(last)
+        off = kept_state(last.state_json if last else None)
         return say("status.switched_off_alarm" if off is not None and off.power == "off" else "status.lost_alarm", language), lines
     return say("status.lost", language), lines
 
 
 def _of_back(case: Case, language: Language, now: datetime) -> tuple[str, list[str]]:
-    since, state = since_of(str(case.job.event_id)), _state(case.last)
+    since, state = since_of(str(case.job.event_id)), kept_state(case.last.state_json if case.last else None)
     span = words.duration((now - since).total_seconds(), language)
     why = say("push.back_why", language, duration=span, at=words.at(since, language), status=_status(case.last, language))
     off = state is not None and state.power == "off"
@@ -161,10 +161,6 @@ def _when(event: Event, language: Language, now: datetime) -> str:
     return say(key, language, at=words.at(moment, language), ago=words.ago((now - moment).total_seconds(), language))
 
 
-def _state(last: Last | None) -> StatePayload | None:
-    return msgspec.json.decode(last.state_json, type=StatePayload) if last is not None and last.state_json else None
-
-
 def _status(last: Last | None, language: Language) -> str:
-    state = _state(last)
+    state = kept_state(last.state_json if last else None)
     return say(STATUS.get(str(state.state), "status.unknown") if state else "status.unknown", language)

@@ -76,18 +76,13 @@ class EventPayload(Struct, frozen=True):
         """What counts: the contract's word for a known type, whatever the payload claims."""
         return contract.EVENTS.get(self.event_type, self.severity)
 
-    @property
-    def install(self) -> str:
-        """The first part of the id: (boot, seq) are in order within one install only."""
-        return install_of(self.id)
-
 
 _states = msgspec.json.Decoder(StatePayload)
 _events = msgspec.json.Decoder(EventPayload)
 
 
 def install_of(event_id: str) -> str:
-    """The install in `<install>-<boot>-<seq>`."""
+    """The install in `<install>-<boot>-<seq>`: (boot, seq) are in order within one install only."""
     return event_id.rsplit("-", 2)[0]
 
 
@@ -115,6 +110,16 @@ def parse_availability(payload: bytes) -> Availability:
 def parse_state(payload: bytes) -> StatePayload:
     """The state in a payload. Raises BadPayload for anything else."""
     return _parse(_states, payload)
+
+
+def kept_state(state_json: str | None) -> StatePayload | None:
+    """A state as it was stored; None: none was, or a station of another version wrote it, and nobody here knows what it says."""
+    if state_json is None:
+        return None
+    try:
+        return parse_state(state_json.encode())
+    except BadPayload:
+        return None
 
 
 def parse_event(payload: bytes) -> EventPayload:

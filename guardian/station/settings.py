@@ -53,7 +53,7 @@ class Broker(Section, frozen=True, kw_only=True):
     ca_file: str
     cert_file: str
     key_file: str
-    share_group: Annotated[str, Meta(pattern=r"^[a-z0-9_-]{0,32}$")]
+    share_group: Annotated[str, Meta(pattern=r"^[a-z0-9_-]{0,32}\Z")]
     session_expiry_s: Annotated[int, Meta(ge=0, le=2592000)]
     inflight_max: Annotated[int, Meta(ge=1, le=65535)]
 

@@ -127,12 +127,10 @@ def test_the_sound_asks_for_a_touch_and_goes_on_until_acknowledged(broker: Broke
         page = page_of("daughter")
         page.goto(station.url)  # a new page, which nobody has touched
         page.wait_for_selector(".person:has-text('Grandpa')")
-        page.evaluate("() => { document.body.dataset.untouched = window.station.audible ? '' : 'yes' }")
         house.becomes(device="grandpa", state="FALLEN", alarm="sos")
         page.wait_for_selector(".alarm:has-text('Is calling for help')")
-        if page.evaluate("document.body.dataset.untouched"):
-            assert page.locator("#hush").is_visible() and sounding(page) == "no", "silent, and says so"
-            page.click("#hush")
+        assert page.locator("#hush").is_visible() and sounding(page) == "no", "silent, and says so"
+        page.click("#hush")
         page.wait_for_function("document.body.dataset.sounding === 'alarm'")
         assert page.locator("#hush").is_hidden()
         page.goto(f"{station.url}/history")  # elsewhere on the page it sounds on
@@ -296,7 +294,7 @@ def test_hundreds_are_found_by_name_and_the_list_stays_short(broker: Broker, sta
 
 
 def test_the_alarm_is_on_the_page_within_a_second_of_the_publish(broker: Broker, station: Program, page_of: Callable[..., Any]) -> None:
-    """The figure is in lab/alerts.py; here only that nothing waits for a tick of some seconds."""
+    """The figure is in lab/page.py; here only that nothing waits for a tick of some seconds."""
     with Household(broker.port, OTHERS, beat_s=0.5) as house:
         page = page_of("daughter")
         page.wait_for_selector(".person:has-text('Grandpa')")
@@ -308,7 +306,7 @@ def test_the_alarm_is_on_the_page_within_a_second_of_the_publish(broker: Broker,
             took.append(time.monotonic() - began)
             house.becomes(device="grandpa", state="GUARDING", alarm=None)
             page.wait_for_selector(".alarm", state="detached")
-        assert min(took) < 1.0, took
+        assert sorted(took)[1] < 1.0, took
 
 
 def test_the_demo_has_a_page_at_its_own_broker_which_speaks_mqtt_311(browser: Any, tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from guardian.station.live import Blind, Snapshot
+from guardian.station.tables import Last
+from guardian.station.transactions import writes
 from guardian.station.watch import Watch
 from tests.station.house import CONTACTS, DEVICE, START, House, contacts, sqlite
 
@@ -47,6 +50,18 @@ def test_a_minute_of_silence_is_told_once_and_its_end_once(house: House) -> None
     house.later(5)
     house.says()
     assert house.looks() == []
+
+
+def test_a_state_that_another_version_stored_holds_no_message_back(house: House) -> None:
+    house.is_online(True)
+    house.says()
+    with writes(house.store.engine) as session:
+        session.execute(update(Last).values(state_json='{"v": 2}'))
+    house.live.touch([DEVICE])
+    house.later(61)
+    assert house.looks() == [LOST]
+    house.says()
+    assert house.looks() == [BACK]
 
 
 def test_the_message_tells_since_when_and_how_it_was(tmp_path: Path) -> None:
@@ -240,6 +255,6 @@ def test_a_station_without_its_broker_is_silent_while_another_hears(house: House
     house.later(100)
     house.says()
     house.live.refresh()
-    seen = Snapshot(1, house.time, house.live.now.pictures, house.live.now.by_device, Blind("gone", since, "", None))
+    seen = Snapshot(1, house.time, house.live.now.pictures, house.live.now.by_device, Blind("gone", since, ""))
     Watch(house.settings, house.store, lambda: seen, house.clock, house.sender.wake).look()
     assert house.sends() == []

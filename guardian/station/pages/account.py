@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from guardian.station import words
+from guardian.station.accounts import WINDOW
 from guardian.station.pages.tags import Tag
 from guardian.station.pages.viewer import Viewer
 
@@ -22,7 +24,7 @@ def show(viewer: Viewer, problem: str = "", done: str = "") -> Callable[[], None
             if done == "password":
                 Tag("p", "done", say("account.done"), role="status")
             elif problem == "wait":
-                Tag("p", "problem", say("login.wait", wait=say("time.minutes", count=15)), role="alert")
+                Tag("p", "problem", say("login.wait", wait=words.duration(WINDOW.total_seconds(), viewer.language)), role="alert")
             elif problem in PROBLEMS:
                 Tag("p", "problem", say(f"account.{problem}"), role="alert")
             Tag("input", type="hidden", name="csrf", value=csrf)

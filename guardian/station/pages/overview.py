@@ -62,8 +62,8 @@ class Overview:
         return FILTERS[self._filter](picture) and any(self._text in word.casefold() for word in words)
 
     def _update(self, pictures: list[Picture]) -> None:
-        wanted = [one.device for one in pictures]
-        for device in [one for one in self._rows if one not in set(wanted)]:
+        place = {one.device: index for index, one in enumerate(pictures)}
+        for device in [one for one in self._rows if one not in place]:
             self._rows.pop(device).remove()
         for picture in pictures:
             if picture.device in self._rows:
@@ -71,7 +71,6 @@ class Overview:
             else:
                 with self._list:
                     self._rows[picture.device] = Row(self._viewer, picture)
-        place = {device: index for index, device in enumerate(wanted)}
         children = self._list.default_slot.children
         ordered = sorted(children, key=lambda item: place[item.props["data-device"]])
         if ordered != children:

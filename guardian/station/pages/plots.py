@@ -8,7 +8,7 @@ from guardian.station.tables import Trace
 from guardian.verdict import Obstacle
 
 FAR_M = 4.0  # the ranger's range: nothing in it is drawn on this line
-NEAR_M = 0.5
+NEAR_M = 0.5  # "within arm's reach" on every exercise's plot; the device's own limit is exercises.*.near_m (stairs: 0.25)
 GAP = timedelta(seconds=90)  # longer without a point: nobody knows what was between (outside a session there is one a minute)
 LINE, OTHER, FAINT, NEAR, UNKNOWN = "#1b8a6b", "#8b7bcb", "rgba(127,136,139,0.28)", "rgba(195,32,45,0.13)", "rgba(107,90,168,0.20)"
 

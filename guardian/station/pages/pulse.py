@@ -44,17 +44,23 @@ class Pulse:
         end = self._parts.live.on_change(wake)
         app.on_shutdown(end)
         again_at = loop.time() + AGAIN_S
+        asking = asyncio.ensure_future(self._all_allowed([]))
         while not app.is_stopping:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), BEAT_S)
             changed.clear()
-            if loop.time() >= again_at:
+            if loop.time() >= again_at and asking.done():  # beside the beat: a slow database must not silence it
                 again_at = loop.time() + AGAIN_S
-                await asyncio.gather(*(self._still_allowed(viewer) for viewer in list(self._viewers)))
+                asking = asyncio.ensure_future(self._all_allowed(list(self._viewers)))
             for viewer in list(self._viewers):
                 if viewer.client.has_socket_connection:
                     _refresh(viewer)
                     await asyncio.sleep(0)  # the others' turn
+
+    async def _all_allowed(self, viewers: list[Viewer]) -> None:
+        for error in await asyncio.gather(*(self._still_allowed(viewer) for viewer in viewers), return_exceptions=True):
+            if isinstance(error, BaseException):
+                log.error("whether a login still stands could not be asked", exc_info=error)
 
     async def _still_allowed(self, viewer: Viewer) -> None:
         if not await viewer.again() and viewer.client.id in Client.instances:
