@@ -6,11 +6,14 @@ differ and is laid over it, so an upgrade brings new keys. Unknown keys and valu
 
 import math
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
+
+T = TypeVar("T", bound=Struct)
 
 SHIPPED = Path(__file__).with_name("guardian.toml")
 LOCAL = Path("/etc/guardian/guardian.toml")
@@ -356,8 +359,16 @@ class Calibration(Section, frozen=True, kw_only=True):
 
 
 def load(local: Path | None = LOCAL, overrides: dict[str, Any] | None = None) -> Config:
-    """The shipped guardian.toml with `local` (skipped when absent) and then `overrides` (nested dicts) laid over it. Raises ConfigError."""
-    layers: list[tuple[str, dict[str, Any]]] = [(str(SHIPPED), _read(SHIPPED))]
+    """The shipped guardian.toml with `local` and then `overrides` laid over it; see layered."""
+    return layered(Config, SHIPPED, local, overrides, _check)
+
+
+def layered(kind: type[T], shipped: Path, local: Path | None, overrides: dict[str, Any] | None, check: Callable[[T, str], None]) -> T:
+    """A `shipped` TOML file with `local` (skipped when absent) and then `overrides` (nested dicts) laid over it, as a `kind`.
+
+    `check(made, source)` raises ConfigError for what no single key's bound can say. Raises ConfigError naming file and key.
+    """
+    layers: list[tuple[str, dict[str, Any]]] = [(str(shipped), _read(shipped))]
     if local is not None and local.exists():
         layers.append((str(local), _read(local)))
     if overrides:
@@ -366,11 +377,11 @@ def load(local: Path | None = LOCAL, overrides: dict[str, Any] | None = None) ->
     for source, layer in layers:
         merged = _laid_over(merged, layer)
         try:
-            config = msgspec.convert(merged, Config)
+            made = msgspec.convert(merged, kind)
         except msgspec.ValidationError as error:
-            raise ConfigError(f"{source}: {error}. See the comments in {SHIPPED} for each key's meaning and bounds.") from error
-        _check(config, source)
-    return config
+            raise ConfigError(f"{source}: {error}. See the comments in {shipped} for each key's meaning and bounds.") from error
+        check(made, source)
+    return made
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -4,14 +4,12 @@ The shipped station.toml is complete; a file of one's own (by default /etc/guard
 it. Unknown keys and values out of bounds are refused: ConfigError names file and key. What may hold a secret is never in a repr.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
-from guardian.config import ConfigError, Name, Seconds
+from guardian.config import ConfigError, Name, Seconds, layered
 from guardian.contract import Severity
 
 SHIPPED = Path(__file__).with_name("station.toml")
@@ -184,21 +182,8 @@ class Settings(Section, frozen=True, kw_only=True):
 
 
 def load(local: Path | None = LOCAL, overrides: dict[str, Any] | None = None) -> Settings:
-    """The shipped station.toml with `local` (skipped when absent) and then `overrides` (nested dicts) laid over it. Raises ConfigError."""
-    layers: list[tuple[str, dict[str, Any]]] = [(str(SHIPPED), _read(SHIPPED))]
-    if local is not None and local.exists():
-        layers.append((str(local), _read(local)))
-    if overrides:
-        layers.append(("the command line", overrides))
-    merged: dict[str, Any] = {}
-    for source, layer in layers:
-        merged = _laid_over(merged, layer)
-        try:
-            settings = msgspec.convert(merged, Settings)
-        except msgspec.ValidationError as error:
-            raise ConfigError(f"{source}: {error}. See the comments in {SHIPPED} for each key's meaning.") from error
-        _check(settings, source)
-    return settings
+    """The shipped station.toml with `local` and then `overrides` laid over it; see guardian.config.layered. Raises ConfigError."""
+    return layered(Settings, SHIPPED, local, overrides, _check)
 
 
 def read_word(file: str, key: str) -> str:
@@ -210,23 +195,6 @@ def read_word(file: str, key: str) -> str:
     if not word:
         raise ConfigError(f"{key} = {file!r} is empty")
     return word
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = _laid_over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def _check(settings: Settings, source: str) -> None:
