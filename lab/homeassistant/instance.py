@@ -158,9 +158,9 @@ class HomeAssistant:
                 self._news.wait_for(lambda seen=seen: len(self.changes) > seen, min(left_s, 0.25))  # type: ignore[misc]
 
     def log(self) -> list[str]:
-        """Warnings and errors that it has logged."""
+        """Warnings and errors that it has logged, without the path of its environment: where this repository lies is no complaint."""
         file = self._folder / "home-assistant.log"
-        return file.read_text().splitlines() if file.exists() else []
+        return file.read_text().replace(str(self._python.parents[1]), "").splitlines() if file.exists() else []
 
     # --- its interfaces
 
