@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB := $(VENV)/.lab
 
-.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks walkers durability alerts fleet latency page screenshots pythons install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks walkers durability alerts fleet latency page screenshots pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -29,7 +29,9 @@ lint: $(READY)  ## ruff and mypy, both strict
 card: $(READY)  ## write the card of sounds and gestures into hardware.md, from the tables
 	$(BIN)/guardian sounds --card --into hardware.md
 
-evaluate: $(READY)  ## SISFALL=folder: replay 26 people's falls and activities through the whole device, and score them
+OPTIONS ?= --set fall.rule=ahn2019
+
+evaluate: $(READY)  ## SISFALL=folder: a published fall rule on 26 people's falls and activities, through the whole device; see crossvalidate
 	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make evaluate (see README.md, How we know)" >&2; exit 2; }
 	$(BIN)/python -m lab.evaluate "$(SISFALL)" --jobs $(JOBS) $(if $(SCORER),--scorer "$(SCORER)") $(OPTIONS)
 
@@ -75,6 +77,9 @@ screenshots: $(READY)  ## the pictures of the caregivers' page in docs/, from a 
 
 pythons: $(READY)  ## the same recordings on every Python of 3.11-3.13 at hand: identical verdicts
 	sh lab/pythons.sh
+
+arm64: $(READY)  ## the same recordings on an arm64 Python under emulation: identical verdicts (Debian, as root; needs qemu-user-static, debootstrap)
+	sh lab/arm64.sh
 
 install upgrade uninstall:  ## on a Raspberry Pi, as root: the service, its user, its folders
 	PYTHON="$(PYTHON)" sh systemd/install.sh $@

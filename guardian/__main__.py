@@ -109,9 +109,7 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("--imu", type=Path, metavar="FILE.npz", help="motion data, one array a trial")
     replay.add_argument("--exercise", metavar="NAME", default="walk", help="row of [exercises] (default walk)")
     replay.add_argument("--variant", metavar="NAME", help="a label for the output lines")
-    replay.add_argument(
-        "--model", type=Path, metavar="FILE", help="weights of a learned fall model (default: the rule that fall.rule names)"
-    )
+    replay.add_argument("--model", type=Path, metavar="FILE", help="weights of a learned fall model (default: the shipped ones)")
     replay.add_argument("--jsonl", action="store_true", help="JSON lines instead of a table")
     replay.add_argument(
         "--chip", metavar="NAME", choices=("lsm6dsox", "lsm6dso32", "mpu6050"), help="the simulated IMU (default: imu.chip)"

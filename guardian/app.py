@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from guardian import __version__
-from guardian.config import Calibration, Config, ConfigError
+from guardian.config import LEARNED, Calibration, Config, ConfigError
 from guardian.drivers.imu import Refusal
 from guardian.drivers.sensors import Sensors
 from guardian.frame import Command, Fault, Frame
@@ -58,6 +58,7 @@ log = logging.getLogger(__name__)
 
 UtcNow = Callable[[], datetime | None]
 
+SHIPPED_MODEL = Path(__file__).with_name("fall.model")
 RESTART_NS = 1_500_000_000  # a killed program is back after this: systemd's RestartSec and Python's start
 
 
@@ -154,10 +155,17 @@ def write_durably(path: Path, content: bytes) -> None:
     beside.replace(path)
 
 
-def read_model(path: Path | None) -> bytes | None:
-    """The learned fall model's weights. None without a file: the published rule that fall.rule names decides. Raises ConfigError."""
-    if path is None:
-        return None
+def fall_model(config: Config, path: Path | None = None) -> bytes | None:
+    """The weights of the rule that fall.rule names: of this file, else the shipped ones; None for a published rule. Raises ConfigError."""
+    if config.fall.rule == LEARNED:
+        return read_model(path or SHIPPED_MODEL)
+    if path is not None:
+        raise ConfigError(f"{path}: fall.rule = {config.fall.rule!r} reads no weights; set it to {LEARNED!r}")
+    return None
+
+
+def read_model(path: Path) -> bytes:
+    """A fall model's file, proven to be one. Raises ConfigError."""
     try:
         model = path.read_bytes()
         network.read(model)
@@ -296,7 +304,6 @@ def whole_device(
     link: Link | None,
     utc: UtcNow,
     writer: Callable[[str, int], Writer],
-    model: bytes | None = None,
     install: str | None = None,
     watching: Sequence[Output] = (),
 ) -> Device:
@@ -306,7 +313,7 @@ def whole_device(
     """
     here = places(config)
     here.make()
-    calibration = calibration_of(here)
+    calibration, model = calibration_of(here), fall_model(config)
     store, tape = writer("store", 64), writer("recorder", queue_depth(config.recorder))
     outbox = Outbox(here.outbox, config.outbox, store, utc, install)
     journal = Journal(here.journal, config.outbox, store, *outbox.identity())

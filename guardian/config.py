@@ -168,6 +168,9 @@ class Gait(Section, frozen=True, kw_only=True):
     not_worn_s: Seconds
 
 
+LEARNED = "learned"  # fall.rule: the model that comes with the program
+
+
 class PublishedRule(Section, frozen=True, kw_only=True):
     accel_g: Annotated[float, Meta(ge=0.1, le=0.99)]
     gyro_deg_s: Annotated[float, Meta(ge=1, le=500)]
@@ -420,8 +423,8 @@ def _check(config: Config, source: str) -> None:
     labels = [exercise.label for exercise in config.exercises.values()]
     if len(set(labels)) != len(labels):
         raise ConfigError(f"{source}: two rows of [exercises] share a label, and nobody could choose between them: {', '.join(labels)}")
-    if config.fall.rule not in config.fall.published:
-        raise ConfigError(f"{source}: fall.rule = {config.fall.rule!r} is no row of [fall.published]: {', '.join(config.fall.published)}")
+    if config.fall.rule not in (LEARNED, *config.fall.published):
+        raise ConfigError(f"{source}: fall.rule = {config.fall.rule!r} is none of {', '.join((LEARNED, *config.fall.published))}")
     if config.estimate.upright_deg >= config.estimate.down_deg:
         raise ConfigError(f"{source}: estimate.upright_deg must be below down_deg")
     if config.supply.empty_v >= config.supply.full_v:

@@ -1,6 +1,6 @@
 """Real falls through the whole device: SisFall's recordings through `guardian replay --imu`, and scored.
 
-usage: SISFALL=/path/to/sisfall make evaluate        (or: python -m lab.evaluate /path/to/sisfall)
+usage: SISFALL=/path/to/sisfall make evaluate        (or: python -m lab.evaluate /path/to/sisfall --set fall.rule=ahn2019)
 
 Each person's trials are converted to body axes and SI units, into a temporary folder, and played through simulated chip, driver and
 monitor in processes of their own. Backward walking is nearly forward walking reversed in time, so D01-D06 are played reversed too
@@ -173,7 +173,7 @@ def main() -> int:
     arguments.add_argument("--people", default="", metavar="CODE,...", help="only these (default all)")
     arguments.add_argument("--jobs", type=int, default=2, help="processes at a time (default 2)")
     arguments.add_argument("--chip", help="the simulated IMU (default: imu.chip of the shipped configuration)")
-    arguments.add_argument("--model", help="weights of a fall model (default: the rule that fall.rule names)")
+    arguments.add_argument("--model", help="weights of a fall model that has not seen these people")
     arguments.add_argument(
         "--folds",
         type=Path,
@@ -193,6 +193,13 @@ def main() -> int:
     times = args.folder / "fall_times.csv"
     if not times.exists():
         print(f"{args.folder} holds no fall_times.csv: name the folder of the recordings", file=sys.stderr)
+        return 2
+    if not (args.folds or args.model or any(key.startswith("fall.rule=") for key in args.set)):
+        print(
+            "the shipped weights have learned from these people and are never scored on them: name a published rule "
+            "(--set fall.rule=ahn2019), or models that have not seen them (--folds; make crossvalidate trains those)",
+            file=sys.stderr,
+        )
         return 2
     people = frozenset(code for code in args.people.split(",") if code)
     options = ["--exercise", args.exercise, *(["--chip", args.chip] if args.chip else []), *(["--model", args.model] if args.model else [])]

@@ -68,23 +68,24 @@ class Score:
 
     rows: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     groups: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    leads_s: list[float] = field(default_factory=list)
+    leads_s: dict[str, float] = field(default_factory=dict)  # by trial
+    wrong: list[str] = field(default_factory=list)  # trials that did not go well
     premature: int = 0
     false_alarms: int = 0
     hours: float = 0.0
 
     def figures(self) -> dict[str, Any]:
         """What is reported."""
-        falls = self.groups["falls"].of
+        falls, leads = self.groups["falls"].of, list(self.leads_s.values())
         return {
             "falls": falls,
             "sensitivity": self.groups["falls"].share,
             "sensitivity_walking_falls": self.groups["walking"].share,
             "sensitivity_backward_falls": self.groups["backward"].share,
             "premature": self.premature,
-            "lead_median_s": round(statistics.median(self.leads_s), 3) if self.leads_s else None,
-            "lead_p5_s": round(percentile(self.leads_s, 5), 3) if self.leads_s else None,
-            "lead_150ms": round(sum(lead >= 0.15 for lead in self.leads_s) / falls, 4) if falls else None,
+            "lead_median_s": round(statistics.median(leads), 3) if leads else None,
+            "lead_p5_s": round(percentile(leads, 5), 3) if leads else None,
+            "lead_150ms": round(sum(lead >= 0.15 for lead in leads) / falls, 4) if falls else None,
             "activities": self.groups["activities"].of,
             "specificity": self.groups["activities"].share,
             "specificity_exercise": self.groups["exercise"].share,
@@ -136,25 +137,27 @@ def score(durations_s: Mapping[Key, float], impacts_s: Mapping[str, float], even
         if activity.startswith("F"):
             if trial not in impacts_s:
                 continue
-            good = _fall(result, impacts_s[trial], alarm)
+            good = _fall(result, trial, impacts_s[trial], alarm)
             groups = ["falls"] + ["walking"] * (activity in WALKING) + ["backward"] * (activity in BACKWARD)
         else:
             good = alarm is None
             result.hours += seconds / 3600
             result.false_alarms += not good
             groups = [REVERSED] if variant else ["activities"] + ["exercise"] * (activity in EXERCISE)
+        if not good:
+            result.wrong.append(f"{trial} {variant}".strip())
         for tally in [result.rows[f"{activity} {variant}".strip()], *(result.groups[group] for group in groups)]:
             tally.add(good, guarded_s[trial, variant], seconds)
     return result
 
 
-def _fall(result: Score, impact_s: float, alarm_s: float | None) -> bool:
+def _fall(result: Score, trial: str, impact_s: float, alarm_s: float | None) -> bool:
     """Detected in time? Notes the lead, or that it came too early."""
     if alarm_s is None:
         return False
     lead_s = impact_s - alarm_s
     if 0 <= lead_s <= WINDOW_S:
-        result.leads_s.append(lead_s)
+        result.leads_s[trial] = lead_s
         return True
     result.premature += lead_s > WINDOW_S
     return False

@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from guardian.app import Device, Inbox
+from guardian.app import Device, Inbox, fall_model
 from guardian.config import Config, load
 from guardian.drivers.sensors import Sensors
 from guardian.frame import Fault, Frame
@@ -98,7 +98,7 @@ class Walked:
 def listen(config: Config, story: Story, seed: int, seconds: float, rule: type[ObstacleRule] = ObstacleRule) -> Ear:
     """The sensing path, monitor and buzzer in a story, for so long."""
     bench, ear, inbox = Bench(config, story, seed), Ear(), Inbox()
-    monitor = Monitor(config, None, None, Resume("walk", 1))
+    monitor = Monitor(config, None, fall_model(config), Resume("walk", 1))
     monitor.obstacle = rule(config, None)
     sensors = Sensors(bench.hardware, config, inbox)
     bench.at(seconds, sensors.stop)

@@ -1,5 +1,7 @@
 """The lab shows the network what the device shows it, and chooses thresholds on people it has not seen."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from guardian.monitor.estimate import Attitude
 from guardian.monitor.fall import HOLE_NS, Learned
 from guardian.sim.exercises import fall
 from guardian.sim.population import TRAINING
+from lab import evaluate
 from lab.falls.decisions import Outcome, operating_points, quiet_at
 from lab.falls.disturb import disturbed, worn_otherwise
 from lab.falls.recordings import FOLDS, fold_of
@@ -77,3 +80,12 @@ def test_everyday_is_never_the_more_sensitive_point() -> None:
     assert everyday > exercise > 2.9
     reversed_too = [Outcome("D02_SA01_R01", "reversed", 6.0) for _ in range(5)]
     assert operating_points([*loud_exercise, *quiet_rest, *reversed_too])[0] > exercise
+
+
+def test_the_shipped_weights_are_never_scored_on_the_people_they_have_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "fall_times.csv").write_text("trial,contact_s,impact_s,peak_g\n")
+    monkeypatch.setattr("sys.argv", ["evaluate", str(tmp_path)])
+    assert evaluate.main() == 2
+    assert "--folds" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from mcap.opcode import Opcode
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
@@ -139,7 +140,10 @@ def test_a_recording_altered_in_its_middle_does_not_pass_for_one_cut_short(
     closed: bool, walked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = bytearray(min(walked.glob("*.mcap")).read_bytes())
-    content[len(content) // 2] ^= 1
+    at = 8  # after the magic: records of an opcode, a length and so many bytes
+    while content[at] != Opcode.CHUNK or at < len(content) // 2:
+        at += 9 + int.from_bytes(content[at + 1 : at + 9], "little")
+    content[at + 9 + int.from_bytes(content[at + 1 : at + 9], "little") // 2] ^= 1  # in a chunk's midst, not in what says how long it is
     altered = tmp_path / "altered.mcap"
     altered.write_bytes(content if closed else content[:-20])
     assert main(["replay", str(altered)]) == 1

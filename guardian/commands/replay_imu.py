@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from guardian.app import read_model, recorded_device
+from guardian.app import fall_model, recorded_device
 from guardian.commands.options import progress
 from guardian.commands.words import line_of
 from guardian.config import Config, ConfigError
@@ -139,7 +139,7 @@ def replay_imu(config: Config, args: Namespace) -> int:
     """Play the file's trials and print their events; bad input is told before anything is printed."""
     try:
         config = _config_for(config, args)
-        model = read_model(args.model)
+        model = fall_model(config, args.model)
         with opened(args.imu) as archive:
             names = trial_names(archive, args.trials)
             if not names:

@@ -8,7 +8,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 
-from guardian.app import model_hash, read_model
+from guardian.app import SHIPPED_MODEL, model_hash, read_model
 from guardian.commands.options import console, progress, stderr
 from guardian.monitor import Monitor
 from guardian.recording import Missing, Opening, RecordingError, Tick, read
@@ -106,7 +106,7 @@ def _replay(path: Path, model: Path | None, out: Console, reached: Callable[[int
 
 
 def _monitor(path: Path, opening: Opening, model: Path | None) -> Monitor:
-    weights = read_model(model)
+    weights = read_model(model or SHIPPED_MODEL) if opening.model else None
     if model_hash(weights) != opening.model:
         raise RecordingError(
             f"{path}: recorded with the fall model {opening.model}, here is {model_hash(weights)}: name its file, --model FILE"

@@ -16,7 +16,7 @@ from guardian.verdict import Resume, Verdict
 
 
 class Monitor:
-    """The whole mind. `model`: the learned fall model's bytes, None for the literature's rule; `resume`: what outlived a restart."""
+    """The whole mind. `model`: the fall model's bytes, None where `fall.rule` names a published rule; `resume`: what outlived a restart."""
 
     def __init__(self, config: Config, calibration: Calibration | None, model: bytes | None, resume: Resume) -> None:
         self.health = Health(config)

@@ -223,7 +223,8 @@ class Attitude:
             m.down_ns = None
             if not m.trusted:
                 return Posture.UNKNOWN
-            return Posture.UPRIGHT if lean_cos > self._upright_cos else Posture.LEANING
+            known = m.source != "nominal"  # until then what leans may be the belt: only down is not upright
+            return Posture.UPRIGHT if not known or lean_cos > self._upright_cos else Posture.LEANING
         if m.down_ns is None:
             m.down_ns = t_ns
         return Posture.DOWN if t_ns - m.down_ns >= self._down_ns else Posture.LEANING

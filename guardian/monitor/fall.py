@@ -1,8 +1,8 @@
 """The signs of a fall: a rule that fires before the ground is hit, and the impact itself.
 
 Theory of operation. A rule answers each sample with a score in 0..1; the exercise's `fall_threshold` decides whether that fires.
-FallDetector chooses the rule once: the learned one with a model, else a published one. A rule's state goes in and comes out as integers,
-so that snapshots hold it and replay is exact.
+FallDetector chooses the rule once, as `fall.rule` says: the learned one or a published one. A rule's state goes in and comes out as
+integers, so that snapshots hold it and replay is exact.
 Impacts are the net under every rule: the norm of one 10 ms sample (the chip's low-pass has averaged about that long) at or above
 `impact_g`, counted only within `impact_upright_s` of the wearer having been upright: someone lying down drops no further.
 What follows from either is policy's business.
@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from msgspec import Struct
 
-from guardian.config import Config, Exercise, PublishedRule, cos_deg, ns
+from guardian.config import LEARNED, Config, Exercise, PublishedRule, cos_deg, ns
 from guardian.monitor.estimate import DEG, G, Pose
 from guardian.monitor.network import INPUT_ONE, INT16, Network, Weights, read
 from guardian.verdict import Evidence, Posture
@@ -99,7 +99,7 @@ class Learned:
         if weights.inputs != SAMPLES * 10:
             raise ValueError(f"the model reads {weights.inputs} inputs; this version gives {SAMPLES * 10}")
         self.name = f"{weights.name} {weights.version}"
-        self._network = Network(weights)
+        self.network = Network(weights)
         self._slope = 0.2 / (weights.everyday_logit - weights.exercise_logit)
         self._base = 0.5 - self._slope * weights.exercise_logit
 
@@ -107,7 +107,7 @@ class Learned:
         """See Rule."""
         speed = score = dt = 0
         first: RuleState = ()
-        hidden: RuleState = (0,) * self._network.hidden
+        hidden: RuleState = (0,) * self.network.hidden
         if state and 0 < pose.t_ns - state[0] <= HOLE_NS:
             dt = pose.t_ns - state[0]
             speed, score = state[1], state[2]
@@ -118,7 +118,7 @@ class Learned:
         inputs = self.inputs(pose, speed)
         if not first:
             return score / (1 << 20), (pose.t_ns, speed, score, len(inputs), *inputs, *hidden)
-        after, logit = self._network.step(first + inputs, np.array(hidden, dtype=np.float64))
+        after, logit = self.network.step(first + inputs, np.array(hidden, dtype=np.float64))
         if pose.trusted:
             score = int(max(0.0, min(1.0, self._base + self._slope * logit)) * (1 << 20))
         return score / (1 << 20), (pose.t_ns, speed, score, 0, *after.astype(np.int64).tolist())
@@ -158,9 +158,15 @@ class FallDetector:
     """Poses in, FallSigns out; see the module's docstring."""
 
     def __init__(self, config: Config, model: bytes | None = None) -> None:
-        """`model`: learned weights; None: the published rule that fall.rule names. Raises ValueError for weights that cannot be read."""
+        """`model`: what the learned rule, and no other, needs. Raises ValueError without it, or where it cannot be read."""
         settings = config.fall
-        self.rule: Rule = Thresholds(settings.rule, settings.published[settings.rule]) if model is None else Learned(read(model))
+        self.rule: Rule
+        if settings.rule != LEARNED:
+            self.rule = Thresholds(settings.rule, settings.published[settings.rule])
+        elif model is None:
+            raise ValueError(f"fall.rule = {LEARNED!r} needs weights")
+        else:
+            self.rule = Learned(read(model))
         self._impact_g = settings.impact_g
         self._upright_ns = ns(settings.impact_upright_s)
         self._peak_ns = ns(settings.impact_down_s)

@@ -25,18 +25,18 @@ from guardian.app import recorded_device
 from guardian.commands.replay_imu import Teller
 from guardian.config import Config, load
 from guardian.frame import Fault, Frame
+from guardian.monitor.fall import HOLE_NS, SAMPLES, SPEED_FADES_NS
 from guardian.sim.exercises import CONTROLLED, EXERCISES, Session, controlled, session
 from guardian.sim.population import TRAINING
 from guardian.verdict import Verdict
 from lab.evaluate import RATE_HZ
 from lab.falls.disturb import disturbed
 from lab.falls.recordings import MISLABELLED, Recording, digest, people, recordings
-from lab.falls.senses import Ear, Sensed, sensed
-from lab.falls.training import Lesson
+from lab.falls.senses import UNITS, Ear, Sensed, sensed
+from lab.falls.training import RECIPE, Lesson, Recipe
 from lab.score import ALARMS
 
 OUT = Path(__file__).parent.parent / "out" / "falls"
-COPIES = 5  # disturbed ones
 MOVEMENTS, SESSIONS = 15, 8  # simulated negatives: of each controlled movement, of each exercise
 SIMULATED, SIMULATED_SEED = "SIM", 77
 
@@ -94,12 +94,12 @@ def folder_of(recorded: Path) -> Path:
     """Where what was made from these recordings, by this code and configuration, is kept."""
     made = hashlib.sha256(digest(recorded, people(recorded)).encode())
     config = load(None)
+    made.update(repr((UNITS.tolist(), SAMPLES, SPEED_FADES_NS, HOLE_NS)).encode())
     made.update(msgspec.json.encode([config.imu, config.loop, config.estimate, config.gait, config.health, config.policy]))
     for part in (Path(monitor.__file__).parent, Path(sim.__file__).parent, Path(__file__).parent):
         for name in (
             "estimate.py",
             "gait.py",
-            "fall.py",
             "inertial.py",
             "lsm6dsox.py",
             "exercises.py",
@@ -119,7 +119,7 @@ def _make(recorded: Path, into: Path, job: tuple[str, int]) -> None:
     if place.exists():
         return
     config = load(None)
-    config = replace(config, device=replace(config.device, exercise="everyday"))
+    config = replace(config, device=replace(config.device, exercise="everyday"), fall=replace(config.fall, rule="ahn2019"))  # Ear's place
     arrays: dict[str, NDArray[np.generic]] = {}
     for recording in recordings(recorded, person):
         key = f"{recording.name}/{recording.variant}"
@@ -180,7 +180,7 @@ def made(recorded: Path, jobs: int) -> Path:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the processes fill the cores; threads within them only fight
     into = folder_of(recorded)
     into.mkdir(parents=True, exist_ok=True)
-    todo = list(product(people(recorded), range(COPIES + 1)))
+    todo = list(product(people(recorded), range(RECIPE.members * RECIPE.copies + 1)))
     with ProcessPoolExecutor(jobs) as pool:
         for done, _ in enumerate(pool.map(partial(_make, recorded, into), todo), 1):
             print(f"\rlistening: {done} of {len(todo)} people's copies", end="", file=sys.stderr, flush=True)
@@ -198,11 +198,12 @@ def _trials(place: Path) -> Iterator[tuple[str, str, dict[str, NDArray[np.generi
             yield name, variant, {field: archive[f"{key}/{field}"] for field in fields if f"{key}/{field}" in archive.files}
 
 
-def lessons(into: Path, learners: list[str]) -> list[Lesson]:
-    """All copies of these people's trials and the simulated negatives, for training; mislabelled falls left out."""
+def lessons(into: Path, learners: list[str], recipe: Recipe, member: int) -> list[Lesson]:
+    """What the model's member 1, 2, … learns from: these people's trials and the simulated negatives; mislabelled falls left out."""
+    copies = (0, *range((member - 1) * recipe.copies + 1, member * recipe.copies + 1))
     return [
         Lesson(Sensed(trial["t_s"], trial["x"]), float(trial["contact_s"]) if "contact_s" in trial else None)
-        for person, copy in [*product(learners, range(COPIES + 1)), (SIMULATED, 0)]
+        for person, copy in [*product(learners, copies), (SIMULATED, 0)]
         for name, _, trial in _trials(into / f"{person}-{copy}.npz")
         if name not in MISLABELLED
     ]

@@ -13,15 +13,13 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from guardian.monitor.network import INPUT_ONE
-from lab.falls.crossvalidate import network
 from lab.falls.lessons import Worn, folder_of, worn
 from lab.falls.recordings import FOLDS, MISLABELLED, fold_of, people
-from lab.falls.train import RESULTS
-from lab.falls.training import as_input
+from lab.falls.train import RESULTS, members
+from lab.falls.training import RECIPE, logits_of
 from lab.score import EXERCISE, WALKING, WINDOW_S
 
 mpl.use("Agg")
@@ -58,15 +56,14 @@ class Scored:
         return alarm_s is not None and impact_s is not None and 0 <= impact_s - alarm_s <= WINDOW_S
 
 
-def scored(into: Path, everybody: list[str], seed: int, models: dict[int, tuple[float, float]]) -> list[Scored]:
-    """All trials, each by the network of its person's fold."""
+def scored(into: Path, everybody: list[str], points: dict[int, tuple[float, float]]) -> list[Scored]:
+    """All trials, each by the model of its person's fold."""
     folds, found = fold_of(everybody), []
-    with torch.no_grad():
-        for fold in range(FOLDS):
-            net = network(into, (fold,), seed)
-            for trial in worn(into, [person for person in everybody if folds[person] == fold]):
-                logits = net(torch.from_numpy(as_input(trial.sensed.x))[:, None])[:, 0].numpy().astype(np.float64)
-                found.append(Scored(trial, logits, models[fold]))
+    for fold in range(FOLDS):
+        nets = members(into, RECIPE, (fold,))
+        trials = worn(into, [person for person in everybody if folds[person] == fold])
+        scores = logits_of(nets, [trial.sensed.x for trial in trials])
+        found += [Scored(trial, logits, points[fold]) for trial, logits in zip(trials, scores, strict=True)]
     return found
 
 
@@ -90,18 +87,19 @@ def operating_curve(trials: Sequence[Scored], place: Path) -> None:
         at = int(np.argmin(abs(offsets)))
         axes.plot(specificity[at] * 100, sensitivity[at] * 100, "o", color=colour, markersize=9)
     axes.set(xlabel="specificity, % of activities without an alarm", ylabel="sensitivity, % of falls alarmed before impact")
-    axes.set(xlim=(85, 100.3), ylim=(70, 100.5))
+    axes.set(xlim=(92, 100.3), ylim=(88, 100.3))
     axes.legend(loc="lower left", frameon=False)
     axes.set_title("People not seen in training; dots: the operating points", fontsize=11)
     figure.savefig(place, dpi=130)
     plt.close(figure)
 
 
-def lead_times(results: dict[str, list[float]], place: Path) -> None:
+def lead_times(results: dict[str, dict[str, dict[str, float]]], place: Path) -> None:
     """How long before the impact."""
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-    for name, colour, label in (("walk", CALM, "exercise point"), ("everyday", ALARM, "everyday point")):
-        leads = np.array(results[f"{name}_leads_s"])
+    for name, colour, label in (("walk", CALM, "exercise point, falls while walking"), ("everyday", ALARM, "everyday point, all falls")):
+        found = results[name]["leads_s"].items()
+        leads = np.array([lead_s for trial, lead_s in found if name == "everyday" or trial.split("_")[0] in WALKING])
         axes.hist(leads, bins=np.arange(0, 1.5, 0.04).tolist(), histtype="stepfilled", alpha=0.35, color=colour, label=label)
         axes.axvline(float(np.median(leads)), color=colour, linewidth=1.5)
     axes.set(xlabel="lead time, s before the impact (lines: medians)", ylabel="falls")
@@ -143,7 +141,7 @@ def main() -> int:
     args = arguments.parse_args()
     results = json.loads(RESULTS.read_text())
     into, everybody = folder_of(args.folder), people(args.folder)
-    trials = scored(into, everybody, results["seed"], {int(fold): tuple(points) for fold, points in results["fold_logits"].items()})
+    trials = scored(into, everybody, {int(fold): tuple(points) for fold, points in results["fold_logits"].items()})
     lead_times(results, DOCS / "falls-lead.png")
     operating_curve(trials, DOCS / "falls-curve.png")
     missed = [one for one in trials if one.trial.impact_s is not None and not one.detected(one.points[1])]

@@ -9,24 +9,67 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import torch
 
+from guardian.app import SHIPPED_MODEL
 from lab.falls.export import exported
 from lab.falls.lessons import lessons, made
-from lab.falls.recordings import digest, people
-from lab.falls.training import Net, Recipe, taught
+from lab.falls.recordings import digest, fold_of, people
+from lab.falls.training import RECIPE, Net, Recipe, taught
 
 RESULTS = Path(__file__).parent / "crossvalidated.json"
-SHIPPED = Path(__file__).parents[2] / "guardian" / "fall.model"
-NAME, VERSION = "gru", "1"
+VERSION = "1"
 
 
-def save(net: Net, place: Path, people_n: int, data: str, figures: dict[str, float], logits: tuple[float, float]) -> bytes:
-    """Write a network as a model file."""
-    state = {name: value.double().numpy() for name, value in net.state_dict().items()}
-    model = exported(state, NAME, VERSION, data, people_n, figures, logits)
+Held = tuple[int, ...]  # the folds whose people a network has not seen
+
+
+def place_of(into: Path, recipe: Recipe, held: Held, member: int) -> Path:
+    """Where a trained network is kept."""
+    return into / f"{recipe.name}-{'without-' + '-'.join(map(str, held)) if held else 'everybody'}-member{member}.pt"
+
+
+def train(into: Path, everybody: list[str], recipe: Recipe, job: tuple[Held, int]) -> None:
+    """Teach one network on one core, if it is not there."""
+    held, member = job
+    place = place_of(into, recipe, held, member)
+    if place.exists():
+        return
+    torch.set_num_threads(1)
+    folds = fold_of(everybody)
+    began_s = time.monotonic()
+    net = taught(lessons(into, [person for person in everybody if folds[person] not in held], recipe, member), recipe, seed=member)
+    torch.save(net.state_dict(), place.with_suffix(".tmp"))
+    place.with_suffix(".tmp").replace(place)
+    print(f"{place.stem}: {time.monotonic() - began_s:.0f} s", file=sys.stderr, flush=True)
+
+
+def train_missing(into: Path, everybody: list[str], recipe: Recipe, wanted: Sequence[Held], jobs: int) -> None:
+    """Teach all members of these models, as far as they are not there."""
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(jobs) as pool:
+        list(pool.map(partial(train, into, everybody, recipe), product(wanted, range(1, recipe.members + 1))))
+
+
+def members(into: Path, recipe: Recipe, held: Held) -> list[Net]:
+    """A trained model."""
+    found = []
+    for member in range(1, recipe.members + 1):
+        net = Net(recipe)
+        net.load_state_dict(torch.load(place_of(into, recipe, held, member), weights_only=True))
+        found.append(net.eval())
+    return found
+
+
+def save(nets: Sequence[Net], place: Path, people_n: int, data: str, figures: dict[str, float], logits: tuple[float, float]) -> bytes:
+    """Write a model file."""
+    model = exported([net.weights() for net in nets], RECIPE.name, VERSION, data, people_n, figures, logits)
     place.write_bytes(model)
     return model
 
@@ -36,17 +79,15 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--jobs", type=int, default=2)
-    arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--into", type=Path, default=SHIPPED, metavar="FILE")
+    arguments.add_argument("--into", type=Path, default=SHIPPED_MODEL, metavar="FILE")
     args = arguments.parse_args()
     began_s = time.monotonic()
     everybody = people(args.folder)
     into = made(args.folder, args.jobs)
     results = json.loads(RESULTS.read_text())
-    torch.set_num_threads(args.jobs)
-    net = taught(lessons(into, everybody), Recipe(), args.seed, lambda line: print(line, file=sys.stderr, flush=True))
+    train_missing(into, everybody, RECIPE, [()], args.jobs)
     figures = {name: value for name, value in results["figures"].items() if isinstance(value, int | float)}
-    model = save(net, args.into, len(everybody), digest(args.folder, everybody), figures, tuple(results["logits"]))
+    model = save(members(into, RECIPE, ()), args.into, len(everybody), digest(args.folder, everybody), figures, tuple(results["logits"]))
     print(f"{args.into}: {len(model)} bytes, {time.monotonic() - began_s:.0f} s on {args.jobs} of {os.cpu_count()} cores")
     return 0
 

@@ -20,6 +20,7 @@ from guardian.monitor.network import INPUT_ONE
 from lab.falls.senses import Sensed, Steps
 
 CROP = 200  # steps: 4 s
+TOGETHER = 64  # trials scored at once
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,13 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How it is taught."""
+    """What is taught, and how."""
 
+    name: str = "gru"
+    members: int = 3  # networks whose logits are averaged
     hidden: int = 64
+    copies: int = 5  # disturbed ones, others for each member
+    blind: bool = False  # to the vertical and the vertical velocity
     epochs: int = 40
     falls: int = 960  # crops of falls an epoch ...
     others: int = 3200  # ... and of all else
@@ -57,18 +62,31 @@ class Recipe:
     mean: float = 0.995
 
 
+RECIPE = Recipe()
+PLAIN = Recipe(name="plain-gru", members=1, hidden=40, copies=0, blind=True, epochs=30)  # a baseline: force and rate alone, as recorded
+
+
 class Net(nn.Module):
     """A GRU and one linear unit, in float."""
 
-    def __init__(self, hidden: int, drop: float = 0.0) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.g = nn.GRU(20, hidden)
-        self.o = nn.Linear(hidden, 1)
+        self.g = nn.GRU(20, recipe.hidden)
+        self.o = nn.Linear(recipe.hidden, 1)
         nn.init.constant_(self.o.bias, -2.0)
-        self._drop = drop
+        self._drop, self._blind = recipe.drop, recipe.blind
+
+    def weights(self) -> dict[str, NDArray[np.float64]]:
+        """As what is exported."""
+        found = {name: value.double().numpy().copy() for name, value in self.state_dict().items()}
+        if self._blind:
+            found["g.weight_ih_l0"].reshape(-1, 2, 10)[:, :, 6:] = 0
+        return found
 
     def forward(self, x: Tensor) -> Tensor:
         """(steps, crops, 20) -> logits (steps, crops)."""
+        if self._blind:
+            x = x * torch.tensor([1.0] * 6 + [0.0] * 4).repeat(2)
         h, _ = self.g(x)
         if self.training and self._drop:
             h = h * ((torch.rand(1, *h.shape[1:]) > self._drop) / (1 - self._drop))
@@ -79,6 +97,22 @@ class Net(nn.Module):
 def as_input(x: Steps) -> NDArray[np.float32]:
     """Whole numbers as the network's floats."""
     return x.astype(np.float32) / np.float32(INPUT_ONE)
+
+
+def logits_of(members: Sequence[Net], trials: Sequence[Steps]) -> list[NDArray[np.float64]]:
+    """The model's logit at each step of each trial (steps, 20): the mean of its members'. Trials of like length go through together."""
+    found: list[NDArray[np.float64]] = [np.zeros(0)] * len(trials)
+    by_length = sorted(range(len(trials)), key=lambda at: len(trials[at]))
+    with torch.no_grad():
+        for first in range(0, len(trials), TOGETHER):
+            batch = by_length[first : first + TOGETHER]
+            x = np.zeros((len(trials[batch[-1]]), len(batch), 20), np.float32)
+            for column, at in enumerate(batch):
+                x[: len(trials[at]), column] = as_input(trials[at])
+            mean = np.mean([net(torch.from_numpy(x)).double().numpy() for net in members], axis=0)
+            for column, at in enumerate(batch):
+                found[at] = mean[: len(trials[at]), column]
+    return found
 
 
 def targets(lesson: Lesson, recipe: Recipe) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -198,7 +232,7 @@ def taught(lessons: Sequence[Lesson], recipe: Recipe, seed: int, tell: Callable[
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     crops = Crops(lessons, recipe, rng)
-    net = Net(recipe.hidden, recipe.drop)
+    net = Net(recipe)
     batches = (recipe.falls + recipe.others) // recipe.batch
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=recipe.epochs * batches, pct_start=0.1)

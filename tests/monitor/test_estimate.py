@@ -31,7 +31,7 @@ def test_standing_is_known_as_upright_after_half_a_second(config: Config) -> Non
     assert [pose.posture for pose in seen[:45]] == [Posture.UNKNOWN] * 45
     assert all(pose.posture is Posture.UPRIGHT and pose.trusted for pose in seen[52:])
     assert seen[-1].settled
-    assert not seen[100].settled, "settled needs a second of known vertical"
+    assert not seen[60].settled, "settled needs half a second of known vertical"
 
 
 @pytest.mark.parametrize("mount", [FORWARD, SIDE, turned("y", -36.0)], ids=["forward", "side", "back"])
@@ -178,7 +178,7 @@ def test_walking_is_settled_and_sitting_down_is_not(config: Config) -> None:
     walk = poses(attitude, wearer.walk(6.0, sway_deg=4.0))
     assert all(pose.settled for pose in walk[250:])
     sitting = poses(attitude, wearer.lean(40.0, 0.8) + wearer.lean(-10.0, 0.8))
-    assert not any(pose.settled for pose in sitting[60:])
+    assert not any(pose.settled for pose in sitting[60:115]), "down and half up again; where it turns it rests for a moment"
 
 
 def test_walking_holds_no_still_second_and_standing_sway_does(config: Config) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from guardian.config import Config
 from guardian.frame import ImuSample
@@ -22,6 +23,12 @@ from .test_network import drawn, packed
 from .wearer import STEP_NS, G, Wearer, recorded
 
 Seen = tuple[Pose, Stride, FallSigns]
+
+
+@pytest.fixture(scope="module")
+def config(config: Config) -> Config:
+    """With Ahn's rule: the shipped weights have seen these recordings' people, and are not judged by them."""
+    return replace(config, fall=replace(config.fall, rule="ahn2019"))
 
 
 class Mind:
@@ -114,9 +121,10 @@ def test_the_peak_is_that_of_the_impact_until_it_is_over(config: Config) -> None
     assert [detector.step(pose(norm_g, t_s=t_s), walk).peak_g for t_s, norm_g in steps] == [1.0, 3.0, 5.0, 5.0, 5.0, 1.0]
 
 
-def test_weights_that_no_rule_reads_are_refused(config: Config) -> None:
-    with pytest.raises(ValueError, match="no fall model"):
-        FallDetector(config, b"weights")
+@pytest.mark.parametrize(("weights", "word"), [(b"weights", "no fall model"), (None, "needs weights")])
+def test_a_learned_rule_without_weights_that_can_be_read_is_refused(config: Config, weights: bytes | None, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        FallDetector(replace(config, fall=replace(config.fall, rule="learned")), weights)
 
 
 def learned() -> Learned:

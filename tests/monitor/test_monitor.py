@@ -6,12 +6,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from guardian import contract
+from guardian.app import fall_model
 from guardian.config import load
 from guardian.frame import Command, Echo, Fault, Frame, ImuSample, Supply
 from guardian.monitor import Monitor
 from guardian.verdict import Obstacle, Resume, State, Verdict
 
 CONFIG = load(local=None)
+MODEL = fall_model(CONFIG)
 TICK_NS = 10_000_000
 STALE_NS = int(CONFIG.obstacle.track_lost_s * 1e9)
 
@@ -75,7 +77,7 @@ def test_no_frames_raise_fallen_is_never_silent_stale_is_never_clear_and_a_snaps
     story: list[dict],  # type: ignore[type-arg]
     where: int,
 ) -> None:
-    monitor = Monitor(CONFIG, None, None, Resume("i", 1))
+    monitor = Monitor(CONFIG, None, MODEL, Resume("i", 1))
     told = frames(story)
     cut = where % len(told)
     snapshot, verdicts = "", list[Verdict]()
@@ -93,13 +95,13 @@ def test_no_frames_raise_fallen_is_never_silent_stale_is_never_clear_and_a_snaps
         if verdict.obstacle is Obstacle.CLEAR:
             assert newest_ping_ns is not None
             assert frame.t_ns - newest_ping_ns <= STALE_NS
-    again = Monitor(CONFIG, None, None, Resume("i", 1))
+    again = Monitor(CONFIG, None, MODEL, Resume("i", 1))
     again.restore(json.loads(snapshot))
     assert [again.step(frame) for frame in told[cut:]] == verdicts[cut:]
 
 
 def test_power_off_keeps_an_open_alarm_and_says_so() -> None:
-    monitor = Monitor(CONFIG, None, None, Resume("i", 1))
+    monitor = Monitor(CONFIG, None, MODEL, Resume("i", 1))
     for tick in range(260):
         monitor.step(Frame(tick * TICK_NS, button=tick > 20))
     verdict = monitor.step(Frame(260 * TICK_NS, button=True, commands=(Command("power_off", "signal"),)))

@@ -7,29 +7,55 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from guardian.monitor.network import EXACT, INPUT_ONE, INT16, MODEL_BYTES, STATE_ONE, SUM_ONE, TABLE, Network, Weights, proven, read
+from guardian.app import SHIPPED_MODEL
+from guardian.monitor.network import (
+    EXACT,
+    INPUT_ONE,
+    INT16,
+    MODEL_BYTES,
+    OFFSET_ONE,
+    STATE_ONE,
+    SUM_ONE,
+    TABLE,
+    Member,
+    Network,
+    Weights,
+    proven,
+    read,
+)
 
 Floats = NDArray[np.float64]
+Row = tuple[list[int], int, int]  # weights, scale, offset in 1/SUM_ONE
 
 
-def drawn(seed: int = 0, inputs: int = 20, hidden: int = 12, **changes: Any) -> Weights:
-    """A small network of random weights, its scales those of a trained one."""
-    rng = np.random.default_rng(seed)
+def member(rng: np.random.Generator, inputs: int, hidden: int, **changes: Any) -> Member:
+    """One network of random weights, its scales those of a trained one."""
     rows = 3 * hidden
 
     def int8(*shape: int) -> bytes:
         return rng.integers(-127, 128, shape).astype(np.int8).tobytes()
 
+    def offsets(count: int) -> bytes:
+        return rng.integers(-OFFSET_ONE, OFFSET_ONE, count).astype("<i4").tobytes()
+
+    fields: dict[str, Any] = {
+        "input_weights": int8(rows, inputs), "input_scales": rng.integers(1000, 5000, rows).astype("<u4").tobytes(),
+        "state_weights": int8(rows, hidden), "state_scales": rng.integers(300, 1500, rows).astype("<u4").tobytes(),
+        "input_offsets": offsets(rows), "state_offsets": offsets(hidden),
+        "output_weights": int8(hidden), "output_scale": 2000, "output_offset": -OFFSET_ONE,
+    }  # fmt: skip
+    return Member(**fields | changes)
+
+
+def drawn(seed: int = 0, inputs: int = 20, hidden: int = 12, members: int = 2, of_members: Any = None, **changes: Any) -> Weights:
+    """A small model of random weights."""
+    rng = np.random.default_rng(seed)
     at = (np.arange(TABLE) - TABLE / 2 + 0.5) * 16 / TABLE
     fields: dict[str, Any] = {
         "format": 1, "name": "drawn", "version": str(seed), "data_sha256": "", "people": 0, "figures": {},
-        "inputs": inputs, "hidden": hidden,
-        "input_weights": int8(rows, inputs), "input_scales": rng.integers(1000, 5000, rows).tolist(),
-        "state_weights": int8(rows, hidden), "state_scales": rng.integers(300, 1500, rows).tolist(),
-        "input_offsets": rng.integers(-SUM_ONE, SUM_ONE, rows).tolist(),
-        "state_offsets": [0] * 2 * hidden + rng.integers(-SUM_ONE, SUM_ONE, hidden).tolist(),
-        "output_weights": int8(hidden), "output_scale": 2000, "output_offset": -SUM_ONE,
-        "sigmoid": np.floor(STATE_ONE / (1 + np.exp(-at)) + 0.5).astype("<u2").tobytes(), "exercise_logit": 0.0, "everyday_logit": 1.0,
+        "inputs": inputs, "hidden": hidden, "members": [member(rng, inputs, hidden, **(of_members or {})) for _ in range(members)],
+        "sigmoid": np.diff(np.floor(STATE_ONE / (1 + np.exp(-at)) + 0.5), prepend=0).astype(np.uint8).tobytes(),
+        "exercise_logit": 0.0, "everyday_logit": 1.0,
     }  # fmt: skip
     return Weights(**fields | changes)
 
@@ -38,56 +64,78 @@ def packed(weights: Weights) -> bytes:
     return msgspec.msgpack.encode(weights)
 
 
-def matrices(weights: Weights) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.int8]]:
-    """Input, state and output weights."""
-    rows = 3 * weights.hidden
-    x, u, w = (np.frombuffer(raw, np.int8) for raw in (weights.input_weights, weights.state_weights, weights.output_weights))
-    return x.reshape(rows, -1), u.reshape(rows, -1), w
+def rows_of(one: Member, hidden: int) -> tuple[list[Row], list[Row], Row]:
+    """Input, state and output rows, in Python's integers."""
+
+    def rows(weights: bytes, scales: bytes, offsets: bytes) -> list[Row]:
+        numbers = np.frombuffer(scales, "<u4").tolist(), np.frombuffer(offsets, "<i4").tolist()
+        matrix = np.frombuffer(weights, np.int8).reshape(len(numbers[0]), -1).tolist()
+        return [(row, scale, offset * (SUM_ONE // OFFSET_ONE)) for row, scale, offset in zip(matrix, *numbers, strict=True)]
+
+    out = np.frombuffer(one.output_weights, np.int8).tolist(), one.output_scale, one.output_offset * (SUM_ONE // OFFSET_ONE)
+    return (
+        rows(one.input_weights, one.input_scales, one.input_offsets),
+        rows(one.state_weights, one.state_scales, bytes(8 * hidden) + one.state_offsets),
+        out,
+    )
+
+
+def total(row: Row, values: list[int]) -> int:
+    """The row's sum, in 1/SUM_ONE."""
+    weights, scale, offset = row
+    return sum(a * b for a, b in zip(weights, values, strict=True)) * scale + offset
 
 
 def in_whole_numbers(weights: Weights, x: list[int], h: list[int]) -> tuple[list[int], float]:
     """The same step in Python's unbounded integers, a number at a time."""
-    n = weights.hidden
-    table = np.frombuffer(weights.sigmoid, "<u2").tolist()
-
-    def dot(row: list[int], values: list[int]) -> int:
-        return sum(a * b for a, b in zip(row, values, strict=True))
+    n, table = weights.hidden, np.cumsum(list(weights.sigmoid)).tolist()
 
     def squash(index: int) -> int:
         return int(table[max(0, min(TABLE - 1, index + TABLE // 2))])
 
-    wx, wh, wo = (matrix.tolist() for matrix in matrices(weights))
-    into = [dot(row, x) * scale + offset for row, scale, offset in zip(wx, weights.input_scales, weights.input_offsets, strict=True)]
-    kept = [dot(row, h) * scale + offset for row, scale, offset in zip(wh, weights.state_scales, weights.state_offsets, strict=True)]
-    after = []
-    for i in range(n):
-        r, z = (squash((into[k] + kept[k]) >> 24) for k in (i, n + i))
-        fresh = (into[2 * n + i] >> 16) + ((kept[2 * n + i] >> 16) * r >> 15)
-        new = 2 * squash(fresh >> 7) - STATE_ONE
-        new = min(INT16, new)
-        after.append(new + ((h[i] - new) * z >> 15))
-    return after, (dot(wo, after) * weights.output_scale + weights.output_offset) / SUM_ONE
+    state, y = [], 0
+    for at, one in enumerate(weights.members):
+        into_rows, kept_rows, out = rows_of(one, n)
+        before, after = h[at * n : (at + 1) * n], []
+        into, kept = [total(row, x) for row in into_rows], [total(row, before) for row in kept_rows]
+        for i in range(n):
+            r, z = (squash((into[k] + kept[k]) >> 24) for k in (i, n + i))
+            fresh = (into[2 * n + i] >> 16) + ((kept[2 * n + i] >> 16) * r >> 15)
+            new = min(INT16, 2 * squash(fresh >> 7) - STATE_ONE)
+            after.append(new + ((before[i] - new) * z >> 15))
+        state += after
+        y += total(out, after)
+    return state, y / (len(weights.members) * SUM_ONE)
 
 
 def in_floats(weights: Weights, x: Floats, h: Floats) -> tuple[Floats, float]:
-    """The GRU of the text book, on the same weights."""
-    n = weights.hidden
-    wx, wh, wo = matrices(weights)
-    into = wx @ x * np.array(weights.input_scales) * INPUT_ONE / SUM_ONE + np.array(weights.input_offsets) / SUM_ONE
-    kept = wh @ h * np.array(weights.state_scales) * STATE_ONE / SUM_ONE + np.array(weights.state_offsets) / SUM_ONE
-    gates = 1 / (1 + np.exp(-(into + kept)[: 2 * n]))
-    r, z = gates[:n], gates[n:]
-    new = np.tanh(into[2 * n :] + r * kept[2 * n :])
-    after = new + z * (h - new)
-    return after, float(wo @ after * weights.output_scale * STATE_ONE / SUM_ONE + weights.output_offset / SUM_ONE)
+    """The GRU of the text book, on the same weights: x of 1, h of 1."""
+    n, state, y = weights.hidden, [], 0.0
+
+    def sums(rows: list[Row], values: Floats, one: int) -> Floats:
+        return np.array([np.dot(row, values) * scale * one + offset for row, scale, offset in rows]) / SUM_ONE
+
+    for at, one in enumerate(weights.members):
+        into_rows, kept_rows, out = rows_of(one, n)
+        before = h[at * n : (at + 1) * n]
+        into, kept = sums(into_rows, x, INPUT_ONE), sums(kept_rows, before, STATE_ONE)
+        gates = 1 / (1 + np.exp(-(into + kept)[: 2 * n]))
+        new = np.tanh(into[2 * n :] + gates[:n] * kept[2 * n :])
+        state.append(new + gates[n:] * (before - new))
+        y += float(sums([out], state[-1], STATE_ONE)[0])
+    return np.concatenate(state), y / len(weights.members)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_every_step_is_that_of_unbounded_integers(seed: int) -> None:
-    weights = drawn(seed)
-    network, rng = Network(weights), np.random.default_rng(seed)
-    h, exact = np.zeros(weights.hidden), [0] * weights.hidden
-    for wild in (False, True) * 100:
+SHIPPED = read(SHIPPED_MODEL.read_bytes())
+MODELS = [drawn(0), drawn(1), drawn(2, members=3), drawn(3, members=1), SHIPPED]
+every_model = pytest.mark.parametrize("weights", MODELS, ids=lambda weights: f"{weights.name} {weights.version}")
+
+
+@every_model
+def test_every_step_is_that_of_unbounded_integers(weights: Weights) -> None:
+    network, rng = Network(weights), np.random.default_rng(1)
+    h, exact = np.zeros(network.hidden), [0] * network.hidden
+    for wild in (False, True) * (1200 // network.hidden):
         x = rng.integers(-INT16, INT16 + 1, 20).tolist() if wild else rng.integers(-3000, 3000, 20).tolist()
         h, y = network.step(x, h)
         exact, expected = in_whole_numbers(weights, x, exact)
@@ -95,11 +143,10 @@ def test_every_step_is_that_of_unbounded_integers(seed: int) -> None:
         assert y == expected
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_integers_stay_close_to_floats_over_a_long_walk(seed: int) -> None:
-    weights = drawn(seed)
-    network, rng = Network(weights), np.random.default_rng(100 + seed)
-    h, in_float = np.zeros(weights.hidden), np.zeros(weights.hidden)
+@every_model
+def test_integers_stay_close_to_floats_over_a_long_walk(weights: Weights) -> None:
+    network, rng = Network(weights), np.random.default_rng(101)
+    h, in_float = np.zeros(network.hidden), np.zeros(network.hidden)
     apart = []
     x = np.zeros(20)
     for _ in range(1000):
@@ -112,33 +159,43 @@ def test_integers_stay_close_to_floats_over_a_long_walk(seed: int) -> None:
     assert max(apart) < 0.15
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_no_sum_can_leave_what_float64_holds_exactly_for_any_row_of_a_model_that_loads(seed: int) -> None:
-    weights = read(packed(drawn(seed, hidden=64)))
-    x, u, w = (matrix.astype(object) for matrix in matrices(weights))  # Python integers: they cannot overflow themselves
-    for row in range(3 * weights.hidden):
-        reach = abs(x[row]).sum() * (INT16 + 1) * weights.input_scales[row] + abs(weights.input_offsets[row])
-        reach += abs(u[row]).sum() * STATE_ONE * weights.state_scales[row] + abs(weights.state_offsets[row])
-        assert reach < EXACT, f"row {row}"
-        assert reach <= max(proven(weights), reach if row >= 2 * weights.hidden else 0)
-    assert abs(w).sum() * STATE_ONE * weights.output_scale + abs(weights.output_offset) < EXACT
+@every_model
+def test_no_sum_can_leave_what_float64_holds_exactly_for_any_row_of_a_model_that_loads(weights: Weights) -> None:
+    weights = read(packed(weights))
+    bound, outputs = proven(weights), 0
+    assert bound < EXACT
+    for one in weights.members:
+        into, kept, out = rows_of(one, weights.hidden)
+
+        def reach(row: Row, value: int) -> int:
+            return sum(map(abs, row[0])) * value * row[1] + abs(row[2])
+
+        for at, (x, u) in enumerate(zip(into, kept, strict=True)):
+            together = (
+                reach(x, INT16 + 1) + reach(u, STATE_ONE) if at < 2 * weights.hidden else max(reach(x, INT16 + 1), reach(u, STATE_ONE))
+            )
+            assert together <= bound, f"row {at}"
+        outputs += reach(out, STATE_ONE)
+    assert outputs <= bound
 
 
 def test_the_bound_is_reached_by_the_worst_input_and_never_passed() -> None:
     weights = drawn(5, hidden=3)
-    x, u, _ = matrices(weights)
-    for row in range(6):
-        worst_x, worst_h = np.sign(x[row]).astype(int) * INT16, np.sign(u[row]).astype(int) * STATE_ONE
-        sign = 1 if weights.input_offsets[row] >= 0 else -1
-        total = int(x[row].astype(int) @ worst_x) * weights.input_scales[row] + sign * weights.input_offsets[row]
-        total += int(u[row].astype(int) @ worst_h) * weights.state_scales[row]
-        assert total <= proven(weights)
+    reached = 0
+    for one in weights.members:
+        into, kept, _ = rows_of(one, 3)
+        for x, u in zip(into[:6], kept[:6], strict=True):
+            sign = 1 if x[2] >= 0 else -1
+            worst = [total(row, [sign * value * int(np.sign(w)) for w in row[0]]) for row, value in ((x, INT16 + 1), (u, STATE_ONE))]
+            assert abs(sum(worst)) <= proven(weights)
+            reached = max(reached, abs(sum(worst)))
+    assert reached == proven(weights)
 
 
 def test_the_state_never_leaves_int16_however_wild_the_input() -> None:
     weights = drawn(7)
     network, rng = Network(weights), np.random.default_rng(7)
-    h = np.zeros(weights.hidden)
+    h = np.zeros(network.hidden)
     for _ in range(500):
         h, _ = network.step(rng.choice((-INT16, INT16), 20), h)
         assert abs(h).max() <= STATE_ONE
@@ -148,11 +205,15 @@ def test_the_state_never_leaves_int16_however_wild_the_input() -> None:
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"input_scales": [1 << 30] * 36}, "exactly"),
-        ({"input_scales": [5000] * 35}, "input_scales"),
-        ({"state_weights": b"\x01"}, "state_weights"),
-        ({"sigmoid": bytes(2 * TABLE - 2)}, "sigmoid"),
-        ({"sigmoid": bytes(range(256)) * (2 * TABLE // 256)}, "sigmoid must rise"),
+        ({"of_members": {"input_scales": b"\xff" * 4 * 36}}, "exactly"),
+        ({"of_members": {"input_scales": bytes(4 * 35)}}, "input_scales"),
+        ({"of_members": {"state_weights": b"\x01"}}, "state_weights"),
+        ({"of_members": {"state_offsets": bytes(4 * 36)}}, "state_offsets"),
+        ({"of_members": {"output_scale": (1 << 32) - 1}, "hidden": 24}, "exactly"),
+        ({"members": 0}, "no fall model"),
+        ({"members": 9}, "no fall model"),
+        ({"sigmoid": bytes(TABLE - 2)}, "sigmoid"),
+        ({"sigmoid": b"\x09" * TABLE}, "sigmoid"),
         ({"exercise_logit": 2.0}, "below"),
         ({"exercise_logit": float("nan")}, "below"),
     ],
