@@ -88,7 +88,7 @@ HOLE_NS = 50_000_000  # after a longer hole it begins anew, as Attitude does
 
 
 class Learned:
-    """The trained network (lab/falls, and its card there) over aligned force, rate, vertical and vertical velocity.
+    """The trained networks (lab/falls, and its card there) over aligned force, rate, vertical and vertical velocity.
 
     What it remembers, all whole numbers: time of the last sample (ns); vertical velocity (µm/s); the last score (1/2^20); the inputs of the
     first of two samples, or none; the network's state. The score scales the network's logit so that 0.5 and 0.7 are its two

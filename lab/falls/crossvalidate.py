@@ -1,7 +1,7 @@
 """How good is the learned rule on people it has not seen? `SISFALL=folder make crossvalidate`.
 
 Five folds by person. A fold's model learns from the other four fifths. Its two operating points come from those alone: for each of the
-four, a model that has seen neither that fifth nor the fold's own says how its activities score (ten more networks, each serving two
+four, a model that has seen neither that fifth nor the fold's own says how its activities score (ten more models, each serving two
 folds). The fold's people are then replayed through the whole device with it. All networks are kept in lab/out/falls, so that a run that was
 cut off goes on. Writes crossvalidated.json, from which `make train` takes figures and operating points.
 """

@@ -1,7 +1,7 @@
 """Build the model that ships: `SISFALL=folder make train`.
 
-Learns from all people, with the operating points and figures of the cross-validation (lab/out/falls/crossvalidated.json, which `make
-crossvalidate` writes and the repository keeps beside this file): the shipped weights are never scored on the people they have seen.
+Learns from all people, with the operating points and figures of the cross-validation (crossvalidated.json, which `make
+crossvalidate` writes beside this file): the shipped weights are never scored on the people they have seen.
 """
 
 import argparse
