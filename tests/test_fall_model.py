@@ -11,8 +11,8 @@ from guardian.config import Config, ConfigError
 from guardian.monitor.network import EXACT, MODEL_BYTES, proven, read
 from guardian.sim.exercises import EXERCISES, FALLS, Exercise, session
 from guardian.sim.population import TEST
+from lab.falls.decisions import RESULTS
 from lab.falls.simulated import alarms, lead_s, worn_for
-from lab.falls.train import RESULTS
 
 
 def test_it_is_small_proven_and_says_where_it_comes_from() -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lab.falls.train import RESULTS
+from lab.falls.decisions import RESULTS
 
 CARD = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- by activity -->", "<!-- /by activity -->"

@@ -15,10 +15,10 @@ from itertools import combinations
 from pathlib import Path
 
 from lab.evaluate import evaluate
-from lab.falls.decisions import Outcome, operating_points
+from lab.falls.decisions import RESULTS, Outcome, operating_points
 from lab.falls.lessons import Worn, made, worn
 from lab.falls.recordings import FOLDS, digest, fold_of, people
-from lab.falls.train import RESULTS, Held, members, save, train_missing
+from lab.falls.train import Held, members, save, train_missing
 from lab.falls.training import PLAIN, RECIPE, Net, Recipe, logits_of
 from lab.score import WALKING, percentile, read, table
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from lab.score import EXERCISE
 
 Floats = NDArray[np.float64]
+
+RESULTS = Path(__file__).with_name("crossvalidated.json")  # what the cross-validation found; kept in the repository
 
 EXERCISE_SHARE = 0.005  # of exercise and reversed trials may alarm at the exercise point ...
 EVERYDAY_SHARE = (

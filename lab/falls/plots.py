@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guardian.monitor.network import INPUT_ONE
+from lab.falls.decisions import RESULTS
 from lab.falls.lessons import Worn, folder_of, worn
 from lab.falls.recordings import FOLDS, MISLABELLED, fold_of, people
-from lab.falls.train import RESULTS, members
+from lab.falls.train import members
 from lab.falls.training import RECIPE, logits_of
 from lab.score import EXERCISE, WALKING, WINDOW_S
 

@@ -18,12 +18,12 @@ from pathlib import Path
 import torch
 
 from guardian.app import SHIPPED_MODEL
+from lab.falls.decisions import RESULTS
 from lab.falls.export import exported
 from lab.falls.lessons import lessons, made
 from lab.falls.recordings import digest, fold_of, people
 from lab.falls.training import RECIPE, Net, Recipe, taught
 
-RESULTS = Path(__file__).parent / "crossvalidated.json"
 VERSION = "1"
 
 
