@@ -19,9 +19,7 @@ if [ ! -e "$root/ready" ]; then
 fi
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-for story in trip_backward_and_fall stumble_and_recover walk_and_stop_at_a_wall imu_unplugged; do
-    .venv/bin/guardian sim "$story" --fast --record "$place/recordings" >/dev/null
-done
+sh lab/record_stories.sh "$place/recordings"
 emulated() { PYTHONHOME="$root/usr" PYTHONPATH="$root/wheels:$PWD" qemu-aarch64-static -L "$root" "$root/usr/bin/python3.11" "$@"; }
 emulated -c 'import platform, numpy; print(platform.machine(), "Python", platform.python_version(), "numpy", numpy.__version__)'
 emulated -m guardian replay "$place"/recordings/*.mcap

@@ -47,6 +47,7 @@ from guardian.sim.supply import Max17048
 from guardian.sim.surroundings import Surroundings
 from guardian.sim.world import Story
 from guardian.verdict import Obstacle, State, Verdict
+from lab.marks import write_between
 
 BAR_S = 0.5
 SHIFTS_S = (0.013, 1.204, 2.291, 3.77)  # against periods of 10, 67, 100, 400 and 800 ms, 1 s and 5 s
@@ -541,15 +542,6 @@ def _worst(times_s: list[float | None]) -> str:
     return f"{max(known):.2f}" if len(known) == len(times_s) else "**never**"
 
 
-def write_into(page: Path, text: str) -> None:
-    """Put the table between its marks. Raises ValueError where there are none."""
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{page} has no {BEGIN} … {END}")
-    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -572,7 +564,7 @@ def main() -> int:
     text = table(done)
     print(text)
     if args.into:
-        write_into(args.into, text)
+        write_between(args.into, BEGIN, END, text)
     return int(any(result.missed for results in done.values() for result in results))
 
 

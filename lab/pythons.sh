@@ -5,9 +5,7 @@ cd "$(dirname "$0")/.."
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-for story in trip_backward_and_fall stumble_and_recover walk_and_stop_at_a_wall imu_unplugged; do
-    .venv/bin/guardian sim "$story" --fast --record "$place/recordings" >/dev/null
-done
+sh lab/record_stories.sh "$place/recordings"
 for version in 3.11 3.12 3.13; do
     python=$(command -v "python$version") && "$python" -c 'import venv' 2>/dev/null || {
         echo "python$version: not at hand"

@@ -105,6 +105,11 @@ def percentile(values: Iterable[float], q: float) -> float:
     return ranked[round(q / 100 * (len(ranked) - 1))]
 
 
+def activity(trial: str) -> str:
+    """D01_SA02_R01 -> D01."""
+    return trial.split("_", maxsplit=1)[0]
+
+
 def person(trial: str) -> str:
     """D01_SA02_R01 -> SA02."""
     return trial.split("_")[1]
@@ -132,21 +137,21 @@ def score(durations_s: Mapping[Key, float], impacts_s: Mapping[str, float], even
 
     result = Score()
     for (trial, variant), seconds in durations_s.items():
-        activity = trial.split("_")[0]
+        code = activity(trial)
         alarm = alarm_s.get((trial, variant))
-        if activity.startswith("F"):
+        if code.startswith("F"):
             if trial not in impacts_s:
                 continue
             good = _fall(result, trial, impacts_s[trial], alarm)
-            groups = ["falls"] + ["walking"] * (activity in WALKING) + ["backward"] * (activity in BACKWARD)
+            groups = ["falls"] + ["walking"] * (code in WALKING) + ["backward"] * (code in BACKWARD)
         else:
             good = alarm is None
             result.hours += seconds / 3600
             result.false_alarms += not good
-            groups = [REVERSED] if variant else ["activities"] + ["exercise"] * (activity in EXERCISE)
+            groups = [REVERSED] if variant else ["activities"] + ["exercise"] * (code in EXERCISE)
         if not good:
             result.wrong.append(f"{trial} {variant}".strip())
-        for tally in [result.rows[f"{activity} {variant}".strip()], *(result.groups[group] for group in groups)]:
+        for tally in [result.rows[f"{code} {variant}".strip()], *(result.groups[group] for group in groups)]:
             tally.add(good, guarded_s[trial, variant], seconds)
     return result
 

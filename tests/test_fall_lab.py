@@ -82,10 +82,11 @@ def test_everyday_is_never_the_more_sensitive_point() -> None:
     assert operating_points([*loud_exercise, *quiet_rest, *reversed_too])[0] > exercise
 
 
+@pytest.mark.parametrize("options", [[], ["--set", "fall.rule=learned"], ["--set", "fall.rule=ahn2019", "--set", 'fall.rule="learned"']])
 def test_the_shipped_weights_are_never_scored_on_the_people_they_have_learned_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "fall_times.csv").write_text("trial,contact_s,impact_s,peak_g\n")
-    monkeypatch.setattr("sys.argv", ["evaluate", str(tmp_path)])
+    monkeypatch.setattr("sys.argv", ["evaluate", str(tmp_path), *options])
     assert evaluate.main() == 2
     assert "--folds" in capsys.readouterr().err

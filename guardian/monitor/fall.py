@@ -91,7 +91,7 @@ class Learned:
     """The trained networks (lab/falls, and its card there) over aligned force, rate, vertical and vertical velocity.
 
     What it remembers, all whole numbers: time of the last sample (ns); vertical velocity (µm/s); the last score (1/2^20); the inputs of the
-    first of two samples, or none; the network's state. The score scales the network's logit so that 0.5 and 0.7 are its two
+    first of two samples, or none; the networks' states. The score scales the network's logit so that 0.5 and 0.7 are its two
     operating points, chosen with the weights. Untrusted attitude is an input (a vertical of length 0), and scores 0.
     """
 

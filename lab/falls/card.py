@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.falls.decisions import RESULTS
+from lab.marks import write_between
 
 CARD = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- by activity -->", "<!-- /by activity -->"
@@ -38,12 +39,7 @@ def table(results: dict[str, Any]) -> str:
 def main() -> int:
     """Write."""
     text = table(json.loads(RESULTS.read_text()))
-    before, begin, rest = CARD.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        print(f"{CARD} has no {BEGIN} … {END}", file=sys.stderr)
-        return 1
-    CARD.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    write_between(CARD, BEGIN, END, text)
     return 0
 
 

@@ -20,7 +20,7 @@ from lab.falls.lessons import Worn, made, worn
 from lab.falls.recordings import FOLDS, digest, fold_of, people
 from lab.falls.train import Held, members, save, train_missing
 from lab.falls.training import PLAIN, RECIPE, Net, Recipe, logits_of
-from lab.score import WALKING, percentile, read, table
+from lab.score import WALKING, activity, percentile, read, table
 
 
 def outcomes(net: Sequence[Net], trials: Iterable[Worn]) -> list[Outcome]:
@@ -52,7 +52,7 @@ def fold_models(folder: Path, into: Path, recipe: Recipe) -> tuple[Path, dict[st
         nets = members(into, recipe, (fold,))
         chosen[fold] = points(into, recipe, everybody, fold)
         aside = [person for person in everybody if folds[person] == fold]
-        save(nets, models / f"fold{fold}.model", len(everybody) - len(aside), data, {}, chosen[fold])
+        save(nets, recipe.name, models / f"fold{fold}.model", len(everybody) - len(aside), data, {}, chosen[fold])
         print(f"fold {fold}: {len(aside)} people aside, operating points {chosen[fold][0]:.2f} and {chosen[fold][1]:.2f}", file=sys.stderr)
     (models / "folds.json").write_text(json.dumps({person: f"fold{fold}.model" for person, fold in folds.items()}))
     exercise, everyday = (statistics.median(points) for points in zip(*chosen.values(), strict=True))
@@ -64,7 +64,7 @@ def judged(folder: Path, events: Path, models: Path, exercise: str, jobs: int) -
     events.mkdir(exist_ok=True)
     listed, told = evaluate(folder, events, frozenset(), jobs, ["--exercise", exercise], models)
     result = read(listed, folder / "fall_times.csv", told)
-    walking = [lead for trial, lead in result.leads_s.items() if trial.split("_")[0] in WALKING]
+    walking = [lead for trial, lead in result.leads_s.items() if activity(trial) in WALKING]
     more = {
         "F02": result.rows["F02"].share,
         "walking_lead_median_s": round(statistics.median(walking), 3),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.score import EXERCISE
+from lab.score import EXERCISE, activity
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ class Outcome:
     @property
     def activity(self) -> str:
         """D05."""
-        return self.name.split("_")[0]
+        return activity(self.name)
 
     @property
     def in_exercise(self) -> bool:

@@ -21,7 +21,7 @@ from lab.falls.lessons import Worn, folder_of, worn
 from lab.falls.recordings import FOLDS, MISLABELLED, fold_of, people
 from lab.falls.train import members
 from lab.falls.training import RECIPE, logits_of
-from lab.score import EXERCISE, WALKING, WINDOW_S
+from lab.score import EXERCISE, WALKING, WINDOW_S, activity
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -42,7 +42,7 @@ class Scored:
     @property
     def activity(self) -> str:
         """F02."""
-        return self.trial.name.split("_")[0]
+        return activity(self.trial.name)
 
     def alarm_s(self, threshold: float) -> float | None:
         """When it alarms first, the nets under the model included."""
@@ -100,7 +100,7 @@ def lead_times(results: dict[str, dict[str, dict[str, float]]], place: Path) -> 
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
     for name, colour, label in (("walk", CALM, "exercise point, falls while walking"), ("everyday", ALARM, "everyday point, all falls")):
         found = results[name]["leads_s"].items()
-        leads = np.array([lead_s for trial, lead_s in found if name == "everyday" or trial.split("_")[0] in WALKING])
+        leads = np.array([lead_s for trial, lead_s in found if name == "everyday" or activity(trial) in WALKING])
         axes.hist(leads, bins=np.arange(0, 1.5, 0.04).tolist(), histtype="stepfilled", alpha=0.35, color=colour, label=label)
         axes.axvline(float(np.median(leads)), color=colour, linewidth=1.5)
     axes.set(xlabel="lead time, s before the impact (lines: medians)", ylabel="falls")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.evaluate import Job, trials
-from lab.score import REVERSED
+from lab.score import REVERSED, activity, person
 
 Array = NDArray[np.float64]
 FOLDS = 5
@@ -33,12 +33,12 @@ class Recording:
     @property
     def activity(self) -> str:
         """F02."""
-        return self.name.split("_")[0]
+        return activity(self.name)
 
     @property
     def person(self) -> str:
         """SA08."""
-        return self.name.split("_")[1]
+        return person(self.name)
 
     @property
     def is_fall(self) -> bool:
@@ -76,7 +76,7 @@ def recordings(folder: Path, person: str) -> Iterator[Recording]:
 def digest(folder: Path, everybody: list[str]) -> str:
     """SHA-256 over the files that were learnt from."""
     total = hashlib.sha256()
-    for path in [*(folder / f"{person}.npz" for person in everybody), folder / "fall_times.csv"]:
+    for path in [*(folder / f"{code}.npz" for code in everybody), folder / "fall_times.csv"]:
         total.update(path.name.encode())
         total.update(path.read_bytes())
     return total.hexdigest()

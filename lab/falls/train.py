@@ -67,9 +67,11 @@ def members(into: Path, recipe: Recipe, held: Held) -> list[Net]:
     return found
 
 
-def save(nets: Sequence[Net], place: Path, people_n: int, data: str, figures: dict[str, float], logits: tuple[float, float]) -> bytes:
+def save(
+    nets: Sequence[Net], name: str, place: Path, people_n: int, data: str, figures: dict[str, float], logits: tuple[float, float]
+) -> bytes:
     """Write a model file."""
-    model = exported([net.weights() for net in nets], RECIPE.name, VERSION, data, people_n, figures, logits)
+    model = exported([net.weights() for net in nets], name, VERSION, data, people_n, figures, logits)
     place.write_bytes(model)
     return model
 
@@ -87,7 +89,8 @@ def main() -> int:
     results = json.loads(RESULTS.read_text())
     train_missing(into, everybody, RECIPE, [()], args.jobs)
     figures = {name: value for name, value in results["figures"].items() if isinstance(value, int | float)}
-    model = save(members(into, RECIPE, ()), args.into, len(everybody), digest(args.folder, everybody), figures, tuple(results["logits"]))
+    logits = tuple(results["logits"])
+    model = save(members(into, RECIPE, ()), RECIPE.name, args.into, len(everybody), digest(args.folder, everybody), figures, logits)
     print(f"{args.into}: {len(model)} bytes, {time.monotonic() - began_s:.0f} s on {args.jobs} of {os.cpu_count()} cores")
     return 0
 

@@ -7,8 +7,7 @@ false alarm. Steps between `ignored_s` and `positive_s` before contact, and afte
 often (hard negatives). The weights kept are the running mean of the last few hundred batches.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +62,7 @@ class Recipe:
 
 
 RECIPE = Recipe()
-PLAIN = Recipe(name="plain-gru", members=1, hidden=40, copies=0, blind=True, epochs=30)  # a baseline: force and rate alone, as recorded
+PLAIN = Recipe(name="plain-gru", members=1, hidden=40, copies=0, blind=True, epochs=30)  # a baseline: force and rate, no disturbed copies
 
 
 class Net(nn.Module):
@@ -227,7 +226,7 @@ def loss_of(logits: Tensor, fire: Tensor, quiet: Tensor, recipe: Recipe) -> tupl
     return loss, highest.detach()
 
 
-def taught(lessons: Sequence[Lesson], recipe: Recipe, seed: int, tell: Callable[[str], None] = lambda line: None) -> Net:
+def taught(lessons: Sequence[Lesson], recipe: Recipe, seed: int) -> Net:
     """A trained network, in float. The same lessons, recipe, seed and PyTorch give the same network."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -237,9 +236,8 @@ def taught(lessons: Sequence[Lesson], recipe: Recipe, seed: int, tell: Callable[
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=recipe.epochs * batches, pct_start=0.1)
     mean = {name: value.clone() for name, value in net.state_dict().items()}
-    began_s = time.monotonic()
-    for epoch in range(recipe.epochs):
-        drawn, total = crops.epoch(), 0.0
+    for _ in range(recipe.epochs):
+        drawn = crops.epoch()
         for first in range(0, len(drawn) - recipe.batch + 1, recipe.batch):
             part = drawn[first : first + recipe.batch]
             x, fire, quiet = crops.batch(part)
@@ -251,10 +249,8 @@ def taught(lessons: Sequence[Lesson], recipe: Recipe, seed: int, tell: Callable[
             optimizer.step()
             if schedule.last_epoch < recipe.epochs * batches:
                 schedule.step()
-            total += loss.item()
             crops.scored(part, torch.sigmoid(highest).numpy())
             for name, value in net.state_dict().items():
                 mean[name].mul_(recipe.mean).add_(value, alpha=1 - recipe.mean)
-        tell(f"epoch {epoch + 1}/{recipe.epochs} loss {total / batches:.4f} {time.monotonic() - began_s:.0f} s")
     net.load_state_dict(mean)
     return net.eval()

@@ -1,0 +1,6 @@
+#!/bin/sh
+# Four stories of the simulator, recorded into a folder: what lab/pythons.sh and lab/arm64.sh replay elsewhere. Needs .venv (make).
+set -eu
+for story in trip_backward_and_fall stumble_and_recover walk_and_stop_at_a_wall imu_unplugged; do
+    .venv/bin/guardian sim "$story" --fast --record "$1" >/dev/null
+done
