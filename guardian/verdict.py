@@ -4,6 +4,7 @@ Outputs act on a Verdict alone; replay compares Verdicts with ==.
 """
 
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
 
@@ -40,23 +41,68 @@ class Posture(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which way the wearer walks."""
+    """Which way the wearer walks; turning: on the spot or round a corner, and which way is not asked."""
 
     STILL = "still"
     FORWARD = "forward"
     BACKWARD = "backward"
+    TURNING = "turning"
     UNKNOWN = "unknown"
 
 
+Leg = Literal["left", "right"]
+
+
+class Rep(Struct, frozen=True, gc=False):
+    """One lunge that is complete: the leg that stepped back, how far the belt sank, how long down and up took."""
+
+    number: int  # of those of this leg since power-on
+    t_ns: int  # when the belt was up again
+    leg: Leg
+    depth_m: float
+    down_s: float
+    up_s: float
+
+
 class Motion(Struct, frozen=True, gc=False):
-    """The wearer's motion. `lean_cos`: cosine of the trunk's angle to the vertical; `cadence` in steps/min, 0 when not walking."""
+    """The wearer's motion. Counts are since power-on; None: not known (yet), or not walking."""
 
     posture: Posture = Posture.UNKNOWN
-    lean_cos: float | None = None
+    lean_cos: float | None = None  # cosine of the trunk's angle to the vertical
     walking: bool = False
     steps: int = 0
-    cadence: float = 0.0
+    cadence: float = 0.0  # steps/min, 0 when not walking
     direction: Direction = Direction.UNKNOWN
+    speed_m_s: float = 0.0  # over ground or belt, whichever way; 0 when not walking
+    distance_m: float = 0.0  # walked
+    regularity: float | None = None  # of steps, 0..1: autocorrelation of the vertical at one step
+    symmetry: float | None = None  # step over stride regularity; 1: both legs alike
+    sway_deg: float | None = None  # rms of the trunk's sideward tilt about its mean
+    lean_deg: float | None = None  # mean of the trunk's tilt over the last seconds, + forward
+    stairs: int = 0  # taken, up and down
+    lunges_left: int = 0  # complete
+    lunges_right: int = 0
+    rep: Rep | None = None  # the last complete lunge
+
+
+class Phase(StrEnum):
+    """Where in the exercise's dose the wearer is."""
+
+    WARM_UP = "warm_up"
+    WORK = "work"
+    REST = "rest"
+    DONE = "done"
+
+
+class Training(Struct, frozen=True, gc=False):
+    """The session's dose: `done` of `dose`, both in `unit`; with sets, of this set."""
+
+    phase: Phase
+    unit: Literal["s", "m", "stairs", "reps"]
+    done: float
+    dose: float
+    set_number: int = 1  # of sets
+    sets: int = 1
 
 
 class Gap(Struct, frozen=True, gc=False):
@@ -131,4 +177,5 @@ class Verdict(Struct, frozen=True, gc=False):
     exercise: str
     faults: tuple[str, ...] = ()  # names of all that stand, in the order of contract.FAULTS
     charge: float | None = None  # battery, 0..1
+    training: Training | None = None  # None: no session, or an exercise without a coach
     powering_off: bool = False  # told to stop: outputs say so themselves, and the loop ends

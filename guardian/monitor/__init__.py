@@ -12,6 +12,8 @@ from guardian.monitor.gait import Gait, Stride
 from guardian.monitor.health import Health
 from guardian.monitor.obstacle import ObstacleRule
 from guardian.monitor.policy import Policy
+from guardian.monitor.quality import GaitQuality, Quality
+from guardian.monitor.repetitions import Repetitions, Reps
 from guardian.verdict import Resume, Verdict
 
 
@@ -22,11 +24,15 @@ class Monitor:
         self.health = Health(config)
         self.attitude = Attitude(config, calibration)
         self.gait = Gait(config)
+        self.quality = GaitQuality(config)
+        self.repetitions = Repetitions(config)
         self.fall = FallDetector(config, model)
         self.obstacle = ObstacleRule(config, calibration)
         self.policy = Policy(config, resume)
         self._pose: Pose | None = None
         self._stride = Stride()
+        self._quality = Quality()
+        self._reps = Reps()
 
     def step(self, frame: Frame) -> Verdict:
         """One tick's verdict. Never raises, whatever the frame holds."""
@@ -35,7 +41,9 @@ class Monitor:
         signs: FallSigns | None = None
         for sample in frame.imu:
             self._pose = pose = self.attitude.step(sample, self._stride.walking)
-            self._stride = self.gait.step(pose)
+            self._stride = stride = self.gait.step(pose)
+            self._quality = self.quality.step(pose, stride)
+            self._reps = self.repetitions.step(pose, stride)
             seen = self.fall.step(pose, exercise)
             signs = seen if signs is None else signs.merged(seen)
             if pose.still:
@@ -44,13 +52,15 @@ class Monitor:
         behind = self.obstacle.step(
             frame.t_ns, frame.echo, trusted, self._stride if condition.imu_ok else None, exercise, condition.echo_ok
         )
-        return self.policy.step(frame, condition, self._pose, self._stride, signs, behind)
+        return self.policy.step(frame, condition, self._pose, self._stride, self._quality, self._reps, signs, behind)
 
     def _parts(self) -> dict[str, Any]:
         return {
             "health": self.health,
             "attitude": self.attitude,
             "gait": self.gait,
+            "quality": self.quality,
+            "repetitions": self.repetitions,
             "fall": self.fall,
             "obstacle": self.obstacle,
             "policy": self.policy,
@@ -61,7 +71,8 @@ class Monitor:
     def snapshot(self) -> dict[str, Any]:
         """All that the monitor remembers, as plain JSON types: with it and the frames that follow, replay goes on exactly."""
         memory = {name: msgspec.to_builtins(part.memory) for name, part in self._parts().items()}
-        return memory | {"pose": msgspec.to_builtins(self._pose), "stride": msgspec.to_builtins(self._stride)}
+        last = {"pose": self._pose, "stride": self._stride, "last_quality": self._quality, "reps": self._reps}
+        return memory | {name: msgspec.to_builtins(one) for name, one in last.items()}
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Go on from a snapshot. Raises msgspec.ValidationError when it is not one of this version."""
@@ -69,3 +80,5 @@ class Monitor:
             part.memory = msgspec.convert(snapshot[name], type(part.memory))
         self._pose = msgspec.convert(snapshot["pose"], Pose | None)
         self._stride = msgspec.convert(snapshot["stride"], Stride)
+        self._quality = msgspec.convert(snapshot["last_quality"], Quality)
+        self._reps = msgspec.convert(snapshot["reps"], Reps)

@@ -22,6 +22,8 @@ from guardian.monitor.fall import FallSigns
 from guardian.monitor.gait import Stride
 from guardian.monitor.health import Condition
 from guardian.monitor.obstacle import Behind
+from guardian.monitor.quality import Quality
+from guardian.monitor.repetitions import Reps
 from guardian.monitor.sound import SoundChoice
 from guardian.verdict import Alarm, Direction, Event, Evidence, Motion, Obstacle, Posture, Resume, Session, State, Verdict
 
@@ -322,7 +324,15 @@ class Policy:
         return self._config.exercises[self.memory.exercise]
 
     def step(
-        self, frame: Frame, condition: Condition, pose: Pose | None, stride: Stride, signs: FallSigns | None, behind: Behind
+        self,
+        frame: Frame,
+        condition: Condition,
+        pose: Pose | None,
+        stride: Stride,
+        quality: Quality,
+        reps: Reps,
+        signs: FallSigns | None,
+        behind: Behind,
     ) -> Verdict:
         """One tick. `pose` is None until the first sample; `signs` gathers all of the frame's samples, None without any."""
         m, t_ns = self.memory, frame.t_ns
@@ -365,6 +375,16 @@ class Policy:
                 steps=stride.steps,
                 cadence=stride.cadence if condition.imu_ok else 0.0,
                 direction=stride.direction if condition.imu_ok else Direction.UNKNOWN,
+                speed_m_s=quality.speed_m_s if condition.imu_ok else 0.0,
+                distance_m=quality.distance_m,
+                regularity=quality.regularity,
+                symmetry=quality.symmetry,
+                sway_deg=quality.sway_deg,
+                lean_deg=quality.lean_deg,
+                stairs=reps.stairs,
+                lunges_left=reps.lunges_left,
+                lunges_right=reps.lunges_right,
+                rep=reps.rep,
             ),
             gap=behind.gap,
             session=m.session,

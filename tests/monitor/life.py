@@ -10,6 +10,8 @@ from guardian.monitor.gait import Stride
 from guardian.monitor.health import Condition
 from guardian.monitor.obstacle import Behind
 from guardian.monitor.policy import Policy
+from guardian.monitor.quality import Quality
+from guardian.monitor.repetitions import Reps
 from guardian.verdict import Alarm, Direction, Event, Gap, Obstacle, Posture, Resume, Session, State, Verdict
 
 TICK_NS = 10_000_000
@@ -39,7 +41,7 @@ class Life:
         signs = FallSigns(firing=firing, score=1.0 if firing else 0.0, impact=impact, peak_g=4.0 if impact else 1.0, evidence={})
         stride = Stride(walking=self.walking, steps=self.steps, cadence=0.0, direction=Direction.UNKNOWN, moving=self.moving)
         frame = Frame(self.t_ns, button=self.button, commands=tuple(commands))
-        verdict = self.policy.step(frame, Condition(self.imu_ok, True, faults, None), pose, stride, signs, self.behind)
+        verdict = self.policy.step(frame, Condition(self.imu_ok, True, faults, None), pose, stride, Quality(), Reps(), signs, self.behind)
         self.verdicts.append(verdict)
         self.t_ns += TICK_NS
         return verdict
