@@ -132,10 +132,12 @@ class Damage(Struct, frozen=True, gc=False):
     what: str
 
 
+Database = sqlite3.Connection  # to the file: what open_for_writing and open_for_reading give
 R = TypeVar("R", Summary, Second, Mark, Planned)
 
 TABLES: dict[str, type[Struct]] = {"session": Summary, "timeline": Second, "mark": Mark, "plan": Planned}
 COLUMNS = {table: tuple(field.name for field in fields(kind)) for table, kind in TABLES.items()}
+UNREADABLE = "a part"
 # where a number lies outside this, the row is damaged: least, most. A day is 86,400 s; nobody walks 40 m/s or 400 steps/min.
 BOUNDS: dict[str, tuple[float, float]] = {
     "started_utc": (0, 1e11), "ended_utc": (0, 1e11), "changed_utc": (0, 1e11), "duration_s": (0, 864_000), "t_s": (0, 864_000),
@@ -149,7 +151,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
 # --- the writer's side: one connection, used by one thread at a time
 
 
-def open_for_writing(path: Path) -> sqlite3.Connection:
+def open_for_writing(path: Path) -> Database:
     """The database at `path`, made (0600: it is health data) if it is not there. Raises Damaged, OtherVersion, SessionsError or OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -177,7 +179,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def write(
-    db: sqlite3.Connection,
+    db: Database,
     *,
     summaries: Iterable[Summary] = (),
     seconds: Iterable[Second] = (),
@@ -202,7 +204,7 @@ def write(
         raise
 
 
-def prune(db: sqlite3.Connection, now_utc: float, days: float) -> int:
+def prune(db: Database, now_utc: float, days: float) -> int:
     """Forget sessions that began more than `days` ago, and undated ones that lie before such a one; how many. Raises sqlite3.Error."""
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -240,7 +242,7 @@ def set_aside(path: Path) -> Path:
 # --- the reader's side
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection:
+def open_for_reading(path: Path) -> Database:
     """A snapshot of the database at `path`, whether or not a device writes to it. Raises Damaged, OtherVersion or SessionsError.
 
     All that is read through one connection is of one moment. Close it soon: the device's log grows while a snapshot is held.
@@ -273,24 +275,39 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     raise AssertionError("one of the two returns or raises")
 
 
-def read_sessions(db: sqlite3.Connection) -> tuple[list[Summary], list[Damage]]:
+def read_sessions(db: Database) -> tuple[list[Summary], list[Damage]]:
     """All sessions in the order in which they began, and what of the table could not be read. Never raises for damage."""
     return _read(db, "session", Summary, "ORDER BY rowid")
 
 
-def read_seconds(db: sqlite3.Connection, session: str) -> tuple[list[Second], list[Damage]]:
-    """A session's timeline in order of time, and what of it could not be read. Never raises for damage."""
-    return _read(db, "timeline", Second, "WHERE session = ? ORDER BY t_s", (session,))
+def read_seconds(db: Database, session: str) -> tuple[list[Second], list[Damage]]:
+    """A session's timeline in order of time, and what of it could not be read. Never raises for damage: reads up to it from both ends."""
+    good, bad = _read(db, "timeline", Second, "WHERE session = ? ORDER BY t_s", (session,))
+    if bad:
+        last_s = good[-1].t_s if good else -1.0
+        behind, worse = _read(db, "timeline", Second, "WHERE session = ? AND t_s > ? ORDER BY t_s DESC", (session, last_s))
+        good += reversed(behind)
+        bad += [one for one in worse if one not in bad and not one.what.startswith(UNREADABLE)]
+    return good, bad
 
 
-def read_marks(db: sqlite3.Connection, session: str) -> tuple[list[Mark], list[Damage]]:
+def read_marks(db: Database, session: str) -> tuple[list[Mark], list[Damage]]:
     """What happened in a session, in order, and what of it could not be read. Never raises for damage."""
     return _read(db, "mark", Mark, "WHERE session = ? ORDER BY t_s, rowid", (session,))
 
 
-def read_plans(db: sqlite3.Connection) -> tuple[list[Planned], list[Damage]]:
+def read_plans(db: Database) -> tuple[list[Planned], list[Damage]]:
     """The plan of each exercise, by name, and what of it could not be read. Never raises for damage."""
     return _read(db, "plan", Planned, "ORDER BY exercise")
+
+
+def read_orphans(db: Database) -> tuple[list[str], list[Damage]]:
+    """Ids of sessions that have a timeline or marks but no row of their own, and what could not be read. Never raises for damage."""
+    ask = "SELECT DISTINCT session FROM timeline UNION SELECT DISTINCT session FROM mark EXCEPT SELECT id FROM session ORDER BY 1"
+    try:
+        return [name for (name,) in db.execute(ask)], []
+    except sqlite3.Error as error:
+        return [], [Damage("", f"timelines without a session cannot be looked for: {error}")]
 
 
 # --- both sides'
@@ -301,18 +318,18 @@ def _insert(table: str, verb: str = "INSERT") -> str:
     return f"{verb} INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
 
 
-def _is_new(db: sqlite3.Connection) -> bool:
+def _is_new(db: Database) -> bool:
     return not any(
         db.execute(ask).fetchone()[0] for ask in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
     )
 
 
-def _create(db: sqlite3.Connection) -> None:
+def _create(db: Database) -> None:
     """Header and tables in one transaction: a power cut leaves either a new file or a whole one."""
     db.executescript(f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};{SCHEMA}COMMIT;")
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
+def _check(db: Database, path: Path) -> None:
     """That this is our file, of this version, with its tables. Raises Damaged, OtherVersion or sqlite3.Error."""
     (version,), (application,) = db.execute("PRAGMA user_version").fetchone(), db.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION:
@@ -335,21 +352,21 @@ def _told(error: sqlite3.Error, path: Path) -> SessionsError:
     return SessionsError(f"{path}: {error}: it cannot be opened; {remedy}")
 
 
-def _read(db: sqlite3.Connection, table: str, kind: type[R], order: str, of: tuple[str, ...] = ()) -> tuple[list[R], list[Damage]]:
+def _read(db: Database, table: str, kind: type[R], order: str, of: tuple[str | float, ...] = ()) -> tuple[list[R], list[Damage]]:
     """The rows that make sense, and a Damage for each other one and for where reading had to stop."""
     columns = COLUMNS[table]
     good: list[R] = []
     bad: list[Damage] = []
     try:
         for row in db.execute(f"SELECT {', '.join(columns)} FROM {table} {order}", of):
-            whose = of[0] if of else str(row[0])
+            whose = str(of[0] if of else row[0])
             wrong = [f"{name} {value!r}" for name, value in zip(columns, row, strict=True) if not _plausible(name, value)]
             if wrong:
                 bad.append(Damage(whose, f"a row of {table} makes no sense: {', '.join(wrong)}"))
             else:
                 good.append(kind(*row))
     except sqlite3.Error as error:
-        bad.append(Damage(of[0] if of else "", f"{table} cannot be read {'beyond this' if good else 'at all'}: {error}"))
+        bad.append(Damage(str(of[0]) if of else "", f"{UNREADABLE} of {table} cannot be read: {error}"))
     return good, bad
 
 

@@ -71,6 +71,7 @@ PLACES = {
     "paho": {"outputs", "station"},
     "mcap": {"recording"},
     "sqlite3": {"sessions", "outputs", "commands"},
+    "matplotlib": {"report"},
     **{name: {"station"} for name in STATION},
 }
 BANNED_IN_MIND = {"time", "random", "os", "threading", "socket", "datetime", "pathlib", "io", "sqlite3", "logging", "subprocess", "secrets"}

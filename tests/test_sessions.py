@@ -128,11 +128,11 @@ def test_rows_that_make_no_sense_are_named_and_the_others_read(tmp_path: Path) -
 
 
 def torn(path: Path) -> None:
-    """Overwrite a page in the middle of the timeline, as a worn-out card does."""
+    """Overwrite a page in the middle of b's timeline, as a worn-out card does."""
     with closing(sessions.open_for_writing(path)) as db:
         sessions.write(db, summaries=[summary("a"), summary("b")], seconds=[second(n, float(t)) for n in ("a", "b") for t in range(2000)])
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size - 4096)
+        file.seek(path.stat().st_size - 5 * 4096)
         file.write(b"\xa5" * 4096)
 
 
@@ -143,7 +143,9 @@ def test_a_torn_page_is_damage_of_one_session_not_the_end_of_all(tmp_path: Path)
         assert sessions.read_sessions(db) == ([summary("a"), summary("b")], [])
         assert sessions.read_seconds(db, "a") == ([second("a", float(t)) for t in range(2000)], [])
         seconds, damage = sessions.read_seconds(db, "b")
-        assert len(seconds) < 2000 and len(damage) == 1 and damage[0].session == "b" and "cannot be read" in damage[0].what
+        assert [one.session for one in damage] == ["b"] and "a part of timeline cannot be read" in damage[0].what
+        assert 1800 < len(seconds) < 2000 and seconds[0].t_s == 0.0 and seconds[-1].t_s == 1999.0, "up to the page from both ends"
+        assert sorted(seconds, key=lambda one: one.t_s) == seconds
 
 
 def test_a_writer_refuses_a_torn_file_and_may_set_it_aside(tmp_path: Path) -> None:
