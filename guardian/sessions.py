@@ -17,7 +17,7 @@ import contextlib
 import math
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -219,6 +219,19 @@ def prune(db: sqlite3.Connection, now_utc: float, days: float) -> int:
     return len(gone)
 
 
+def forget_seconds(db: sqlite3.Connection, most_bytes: float) -> int:
+    """Forget the oldest sessions' timelines until what the file holds is at most this; of how many sessions. Raises sqlite3.Error.
+
+    Their rows and marks stay, and so does the newest session's timeline. The file does not shrink: new rows fill the room.
+    """
+    oldest = "SELECT id FROM session WHERE rowid < (SELECT max(rowid) FROM session) AND id IN (SELECT session FROM timeline) ORDER BY rowid"
+    gone = 0
+    while _held_bytes(db) > most_bytes and (found := db.execute(f"{oldest} LIMIT 1").fetchone()) is not None:
+        db.execute("DELETE FROM timeline WHERE session = ?", found)
+        gone += 1
+    return gone
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file is at fault, rather than the disk or a lock."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -288,6 +301,18 @@ def read_marks(db: sqlite3.Connection, session: str) -> tuple[list[Mark], list[D
     return _read(db, "mark", Mark, "WHERE session = ? ORDER BY t_s, rowid", (session,))
 
 
+def last_second(db: sqlite3.Connection, session: str) -> float | None:
+    """The time of the last row of a session's timeline; None without one. Raises sqlite3.Error."""
+    found: float | None = db.execute("SELECT max(t_s) FROM timeline WHERE session = ?", (session,)).fetchone()[0]
+    return found
+
+
+def count_marks(db: sqlite3.Connection, event_types: Sequence[str]) -> dict[str, int]:
+    """How many marks of these types each session has; those without any are left out. Raises sqlite3.Error."""
+    asked = ", ".join("?" * len(event_types))
+    return dict(db.execute(f"SELECT session, count(*) FROM mark WHERE event_type IN ({asked}) GROUP BY session", tuple(event_types)))
+
+
 def read_plans(db: sqlite3.Connection) -> tuple[list[Planned], list[Damage]]:
     """The plan of each exercise, by name, and what of it could not be read. Never raises for damage."""
     return _read(db, "plan", Planned, "ORDER BY exercise")
@@ -299,6 +324,12 @@ def read_plans(db: sqlite3.Connection) -> tuple[list[Planned], list[Damage]]:
 def _insert(table: str, verb: str = "INSERT") -> str:
     names = COLUMNS[table]
     return f"{verb} INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+
+
+def _held_bytes(db: sqlite3.Connection) -> int:
+    """What rows and indexes take, without the pages that are free."""
+    pages, free, size = (db.execute(f"PRAGMA {ask}").fetchone()[0] for ask in ("page_count", "freelist_count", "page_size"))
+    return int((pages - free) * size)
 
 
 def _is_new(db: sqlite3.Connection) -> bool:
