@@ -152,7 +152,7 @@ def parser() -> argparse.ArgumentParser:
 
     erase = add(
         "erase",
-        "delete recordings, the history of alarms and the journal: they are health data",
+        "delete recordings, sessions, the history of alarms and the journal: they are health data",
         "guardian erase                           lists, asks, deletes",
         "guardian erase --yes                     without asking, an open alarm included",
     )

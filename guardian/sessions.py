@@ -17,7 +17,7 @@ import contextlib
 import math
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ CREATE TABLE session (
     steps INTEGER NOT NULL, distance_m REAL NOT NULL, cadence REAL, speed_m_s REAL,
     regularity REAL, symmetry REAL, lean_deg REAL, sway_deg REAL,
     stairs INTEGER NOT NULL, lunges_left INTEGER NOT NULL, lunges_right INTEGER NOT NULL, lunge_depth_m REAL,
-    unit TEXT, dose REAL, done REAL, sets_done INTEGER NOT NULL,
+    unit TEXT, dose REAL, done REAL, sets INTEGER, sets_done INTEGER NOT NULL,
     cautions INTEGER NOT NULL, stops INTEGER NOT NULL, near_falls INTEGER NOT NULL, falls INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE timeline (
@@ -82,9 +82,10 @@ class Summary(Struct, frozen=True, gc=False):
     lunges_left: int = 0
     lunges_right: int = 0
     lunge_depth_m: float | None = None  # mean
-    unit: str | None = None  # of dose and done: s, m, stairs, reps
-    dose: float | None = None
-    done: float | None = None
+    unit: str | None = None  # of dose and done: s, m, stairs, reps (of each leg)
+    dose: float | None = None  # of one set
+    done: float | None = None  # of all sets
+    sets: int | None = None  # asked for
     sets_done: int = 0
     cautions: int = 0  # times that the obstacle warning began
     stops: int = 0
@@ -116,7 +117,7 @@ class Mark(Struct, frozen=True, gc=False):
 
 
 class Planned(Struct, frozen=True, gc=False):
-    """The dose that the plan now asks of an exercise, and why it is that."""
+    """The dose of one set that the plan now asks of an exercise, and why it is that."""
 
     exercise: str
     dose: float
@@ -143,7 +144,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "started_utc": (0, 1e11), "ended_utc": (0, 1e11), "changed_utc": (0, 1e11), "duration_s": (0, 864_000), "t_s": (0, 864_000),
     "steps": (0, 1e6), "distance_m": (0, 1e5), "cadence": (0, 400), "speed_m_s": (0, 40), "regularity": (-1, 1.05), "symmetry": (-10, 10),
     "lean_deg": (-180, 180), "sway_deg": (0, 180), "stairs": (0, 1e5), "lunges_left": (0, 1e5), "lunges_right": (0, 1e5),
-    "lunge_depth_m": (0, 3), "dose": (0, 1e6), "done": (0, 1e6), "sets_done": (0, 1e4), "cautions": (0, 1e5), "stops": (0, 1e5),
+    "lunge_depth_m": (0, 3), "dose": (0, 1e6), "done": (0, 1e6), "sets": (0, 1e4), "sets_done": (0, 1e4), "cautions": (0, 1e5), "stops": (0, 1e5),
     "near_falls": (0, 1e5), "falls": (0, 1e5), "behind_m": (0, 20),
 }  # fmt: skip
 
@@ -221,6 +222,19 @@ def prune(db: Database, now_utc: float, days: float) -> int:
     return len(gone)
 
 
+def forget_seconds(db: Database, most_bytes: float) -> int:
+    """Forget the oldest sessions' timelines until what the file holds is at most this; of how many sessions. Raises sqlite3.Error.
+
+    Their rows and marks stay, and so does the newest session's timeline. The file does not shrink: new rows fill the room.
+    """
+    oldest = "SELECT id FROM session WHERE rowid < (SELECT max(rowid) FROM session) AND id IN (SELECT session FROM timeline) ORDER BY rowid"
+    gone = 0
+    while _held_bytes(db) > most_bytes and (found := db.execute(f"{oldest} LIMIT 1").fetchone()) is not None:
+        db.execute("DELETE FROM timeline WHERE session = ?", found)
+        gone += 1
+    return gone
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file is at fault, rather than the disk or a lock."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -296,6 +310,18 @@ def read_marks(db: Database, session: str) -> tuple[list[Mark], list[Damage]]:
     return _read(db, "mark", Mark, "WHERE session = ? ORDER BY t_s, rowid", (session,))
 
 
+def last_second(db: Database, session: str) -> float | None:
+    """The time of the last row of a session's timeline; None without one. Raises sqlite3.Error."""
+    found: float | None = db.execute("SELECT max(t_s) FROM timeline WHERE session = ?", (session,)).fetchone()[0]
+    return found
+
+
+def count_marks(db: Database, event_types: Sequence[str]) -> dict[str, int]:
+    """How many marks of these types each session has; those without any are left out. Raises sqlite3.Error."""
+    asked = ", ".join("?" * len(event_types))
+    return dict(db.execute(f"SELECT session, count(*) FROM mark WHERE event_type IN ({asked}) GROUP BY session", tuple(event_types)))
+
+
 def read_plans(db: Database) -> tuple[list[Planned], list[Damage]]:
     """The plan of each exercise, by name, and what of it could not be read. Never raises for damage."""
     return _read(db, "plan", Planned, "ORDER BY exercise")
@@ -316,6 +342,12 @@ def read_orphans(db: Database) -> tuple[list[str], list[Damage]]:
 def _insert(table: str, verb: str = "INSERT") -> str:
     names = COLUMNS[table]
     return f"{verb} INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+
+
+def _held_bytes(db: Database) -> int:
+    """What rows and indexes take, without the pages that are free."""
+    pages, free, size = (db.execute(f"PRAGMA {ask}").fetchone()[0] for ask in ("page_count", "freelist_count", "page_size"))
+    return int((pages - free) * size)
 
 
 def _is_new(db: Database) -> bool:
