@@ -138,14 +138,14 @@ R = TypeVar("R", Summary, Second, Mark, Planned)
 
 TABLES: dict[str, type[Struct]] = {"session": Summary, "timeline": Second, "mark": Mark, "plan": Planned}
 COLUMNS = {table: tuple(field.name for field in fields(kind)) for table, kind in TABLES.items()}
-UNREADABLE = "a part"
+UNREADABLE = "damaged: a part"
 # where a number lies outside this, the row is damaged: least, most. A day is 86,400 s; nobody walks 40 m/s or 400 steps/min.
 BOUNDS: dict[str, tuple[float, float]] = {
     "started_utc": (0, 1e11), "ended_utc": (0, 1e11), "changed_utc": (0, 1e11), "duration_s": (0, 864_000), "t_s": (0, 864_000),
     "steps": (0, 1e6), "distance_m": (0, 1e5), "cadence": (0, 400), "speed_m_s": (0, 40), "regularity": (-1, 1.05), "symmetry": (-10, 10),
     "lean_deg": (-180, 180), "sway_deg": (0, 180), "stairs": (0, 1e5), "lunges_left": (0, 1e5), "lunges_right": (0, 1e5),
-    "lunge_depth_m": (0, 3), "dose": (0, 1e6), "done": (0, 1e6), "sets": (0, 1e4), "sets_done": (0, 1e4), "cautions": (0, 1e5), "stops": (0, 1e5),
-    "near_falls": (0, 1e5), "falls": (0, 1e5), "behind_m": (0, 20),
+    "lunge_depth_m": (0, 3), "dose": (0, 1e6), "done": (0, 1e6), "sets": (0, 1e4), "sets_done": (0, 1e4),
+    "cautions": (0, 1e5), "stops": (0, 1e5), "near_falls": (0, 1e5), "falls": (0, 1e5), "behind_m": (0, 20),
 }  # fmt: skip
 
 
@@ -333,7 +333,7 @@ def read_orphans(db: Database) -> tuple[list[str], list[Damage]]:
     try:
         return [name for (name,) in db.execute(ask)], []
     except sqlite3.Error as error:
-        return [], [Damage("", f"timelines without a session cannot be looked for: {error}")]
+        return [], [Damage("", f"it cannot be said whether some timeline has no session: {error}")]
 
 
 # --- both sides'
@@ -394,11 +394,11 @@ def _read(db: Database, table: str, kind: type[R], order: str, of: tuple[str | f
             whose = str(of[0] if of else row[0])
             wrong = [f"{name} {value!r}" for name, value in zip(columns, row, strict=True) if not _plausible(name, value)]
             if wrong:
-                bad.append(Damage(whose, f"a row of {table} makes no sense: {', '.join(wrong)}"))
+                bad.append(Damage(whose, f"damaged: a row of its {table} makes no sense: {', '.join(wrong)}"))
             else:
                 good.append(kind(*row))
     except sqlite3.Error as error:
-        bad.append(Damage(str(of[0]) if of else "", f"{UNREADABLE} of {table} cannot be read: {error}"))
+        bad.append(Damage(str(of[0]) if of else "", f"{UNREADABLE} of its {table} cannot be read ({error})"))
     return good, bad
 
 

@@ -43,12 +43,12 @@ WEEKS: tuple[tuple[str, ...], ...] = (
 UNDATED, UNENDED, BARE, TORN = 8, 14, 19, 24  # places of the sessions that something is wrong with
 NEAR_FALLS = {10: 1, 16: 2, 21: 1, 28: 1}  # place -> how many
 FALLS = {22: 1}
-WALL_M = 9.0
+TRACK_M = 24.0  # a corridor: backward to its end, where the wall makes the warnings, and forward again
 INSTALL = "5e8c21d7"
 
 
 class Way(Struct, frozen=True):
-    """How an exercise is done in the first week: dose and unit, sets, speed in m/s, steps/min, lean in °."""
+    """How an exercise is done in the first week: dose of a set and unit, sets, speed in m/s, steps/min, lean in °."""
 
     dose: float
     unit: str
@@ -59,11 +59,11 @@ class Way(Struct, frozen=True):
 
 
 WAYS = {
-    "walk": Way(300.0, "s", 1, 0.55, 92.0, 8.0),
-    "run": Way(20.0, "m", 3, 1.5, 150.0, 10.0),
-    "stairs": Way(10.0, "stairs", 2, 0.12, 44.0, 11.0),
-    "treadmill": Way(240.0, "s", 1, 0.45, 84.0, 6.0),
-    "lunges": Way(20.0, "reps", 2, 0.0, 0.0, 7.0),
+    "walk": Way(300.0, "s", 1, 0.55, 92.0, 9.0),
+    "run": Way(20.0, "m", 4, 1.5, 150.0, 12.0),
+    "stairs": Way(5.0, "stairs", 2, 0.12, 44.0, 13.0),
+    "treadmill": Way(300.0, "s", 1, 0.45, 84.0, 7.0),
+    "lunges": Way(10.0, "reps", 1, 0.0, 0.0, 11.0),
 }
 
 
@@ -133,7 +133,8 @@ def _session(
     ended = place != UNENDED
     share = 1.0 if ended else 0.6
     regular = min(0.95, 0.60 + 0.22 * gain + random.gauss(0.0, 0.02)) - 0.06 * NEAR_FALLS.get(place, 0)
-    reps = round(dose * share) if name == "lunges" else 0
+    done = round(dose * way.sets * share)
+    legs = (done, max(0, done - place % 2)) if name == "lunges" else (0, 0)
     dated = place != UNDATED
     turned = [b.obstacle for a, b in pairwise(seconds) if a.obstacle != b.obstacle]
     summary = Summary(
@@ -151,13 +152,14 @@ def _session(
         symmetry=round(min(1.0, regular + 0.15), 3) if walked and name != "lunges" else None,
         lean_deg=_mean([one.lean_deg for one in work if one.lean_deg is not None]),
         sway_deg=round(3.2 - 1.2 * gain + random.gauss(0.0, 0.15), 2),
-        stairs=round(dose * share) if name == "stairs" else 0,
-        lunges_left=reps // 2,
-        lunges_right=reps - reps // 2,
-        lunge_depth_m=round(0.24 + 0.06 * gain, 3) if reps else None,
+        stairs=done if name == "stairs" else 0,
+        lunges_left=legs[0],
+        lunges_right=legs[1],
+        lunge_depth_m=round(0.24 + 0.06 * gain, 3) if name == "lunges" else None,
         unit=way.unit,
         dose=dose,
-        done=round(dose * share, 1),
+        done=sum(legs) / 2 if name == "lunges" else float(done),
+        sets=way.sets,
         sets_done=way.sets if ended else max(0, way.sets - 1),
         cautions=turned.count(Obstacle.CAUTION),
         stops=turned.count(Obstacle.STOP),
@@ -170,7 +172,7 @@ def _session(
 def _phases(way: Way, dose: float, speed: float) -> Iterator[Phase]:
     """The phase of each second."""
     yield from [Phase.WARM_UP] * 90
-    work_s = {"s": dose, "m": dose * way.sets / max(speed, 0.1), "stairs": dose * 60 / 44, "reps": dose * 5.5}[way.unit]
+    work_s = way.sets * {"s": dose, "m": dose / max(speed, 0.1), "stairs": dose * 60 / 44, "reps": 2 * dose * 5.5}[way.unit]
     for number in range(way.sets):
         if number:
             yield from [Phase.REST] * 60
@@ -190,16 +192,14 @@ def _seconds(random: Random, id_: str, name: str, phases: Sequence[Phase], speed
         closing = 0.0
         if name in ("walk", "run"):
             way = -here if backward and phase is not Phase.WARM_UP else here
-            behind_m += way
+            behind_m = min(TRACK_M, behind_m + way)
             closing = max(0.0, -way)
-            if behind_m < 0.55 + 0.2 * random.random():
+            if behind_m < 0.55 + 0.25 * random.random():
                 backward = False
-            elif behind_m > WALL_M:
+            elif behind_m > 0.9 * TRACK_M:
                 backward = True
-            if phase is Phase.WARM_UP and behind_m > WALL_M:
-                behind_m = 2.0
         elif name == "treadmill":
-            behind_m = 1.1 + 6 * wobble
+            behind_m = 1.1 + 3 * wobble
             closing = 0.0
         elif name == "lunges":
             behind_m, here, steps = 2.6 + 0.4 * math.sin(t * 2 * math.pi / 5.5) + 0.05 * sag, 0.0, 0.0
@@ -222,7 +222,7 @@ def _seconds(random: Random, id_: str, name: str, phases: Sequence[Phase], speed
 
 def _obstacle(name: str, behind_m: float, seen: float | None, closing: float) -> Obstacle:
     if name == "treadmill":
-        return Obstacle.CAUTION if abs(behind_m - 1.1) > 0.65 else Obstacle.CLEAR
+        return Obstacle.CAUTION if abs(behind_m - 1.1) > 0.6 else Obstacle.CLEAR
     if seen is None and behind_m < 4.0:
         return Obstacle.UNKNOWN
     if closing > 0.1 and (behind_m / closing < 1.5 or behind_m < 0.5):

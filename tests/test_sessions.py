@@ -143,7 +143,7 @@ def test_a_torn_page_is_damage_of_one_session_not_the_end_of_all(tmp_path: Path)
         assert sessions.read_sessions(db) == ([summary("a"), summary("b")], [])
         assert sessions.read_seconds(db, "a") == ([second("a", float(t)) for t in range(2000)], [])
         seconds, damage = sessions.read_seconds(db, "b")
-        assert [one.session for one in damage] == ["b"] and "a part of timeline cannot be read" in damage[0].what
+        assert [one.session for one in damage] == ["b"] and "a part of its timeline cannot be read" in damage[0].what
         assert 1800 < len(seconds) < 2000 and seconds[0].t_s == 0.0 and seconds[-1].t_s == 1999.0, "up to the page from both ends"
         assert sorted(seconds, key=lambda one: one.t_s) == seconds
 

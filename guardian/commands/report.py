@@ -44,21 +44,24 @@ def main(args: Namespace) -> int:
 
 
 def period(last: str, until: str | None, now_utc: float) -> Period:
-    """The days that `last` (30d, 10w) counts back from the end of the day `until` (None: from now). Raises ConfigError."""
+    """So many whole days (30d, 10w), the last of which is `until` (None: today). Raises ConfigError."""
     said = re.fullmatch(r"([1-9][0-9]{0,3})([dw])", last)
     if said is None:
         raise ConfigError(f"--last {last}: write it in days or weeks, such as 30d or 10w")
     days = int(said[1]) * DAYS[said[2]]
-    end_utc = now_utc
-    if until is not None:
-        try:
-            end_utc = datetime.combine(date.fromisoformat(until) + timedelta(1), datetime.min.time()).astimezone().timestamp() - 1
-        except (ValueError, OverflowError) as error:
-            raise ConfigError(f"--until {until}: write the day as YYYY-MM-DD") from error
-    ends = datetime.fromtimestamp(end_utc, UTC).astimezone()
+    try:
+        ends = date.fromisoformat(until) if until is not None else datetime.fromtimestamp(now_utc, UTC).astimezone().date()
+        begin_utc, end_utc = _midnight(ends - timedelta(days - 1)), _midnight(ends + timedelta(1)) - 1.0
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(f"--until {until}: write the day as YYYY-MM-DD") from error
     unit = {"d": "day", "w": "week"}[said[2]]
-    name = f"the {said[1]} {unit}{'' if said[1] == '1' else 's'} up to {ends:%Y-%m-%d}"
-    return Period(max(0.0, end_utc - 86_400 * days), end_utc, name)
+    name = f"the {said[1]} {unit}{'' if said[1] == '1' else 's'} up to {ends}"
+    return Period(begin_utc, min(end_utc, now_utc) if until is None else end_utc, name)
+
+
+def _midnight(day: date) -> float:
+    """At the beginning of a day, local time."""
+    return datetime.combine(day, datetime.min.time()).astimezone().timestamp()
 
 
 def terms_of(config: Config) -> Terms:
@@ -68,17 +71,17 @@ def terms_of(config: Config) -> Terms:
 
 def written(history: History, terms: Terms, folder: Path, csv: bool) -> list[Path]:
     """Write the page, its picture and, if wanted, the tables into `folder`; their names. Raises OSError."""
-    from guardian.report import plots  # noqa: PLC0415  # matplotlib: half a second, and in an extra of its own
+    from guardian.report import picture, timeline, trend  # noqa: PLC0415  # matplotlib: half a second, and in an extra of its own
 
     folder.mkdir(parents=True, exist_ok=True)
     made = page.Made(time.time(), __version__)
     one = history.sessions[0] if history.period is None else None
-    pictures = plots.of_session(one, terms) if one else plots.of_history(history, terms)
-    drawn = [page.Drawn(picture.says, plots.svg(picture, plots.DESK), plots.svg(picture, plots.PHONE)) for picture in pictures]
+    pictures = timeline.of_session(one, terms) if one else trend.of_history(history, terms)
+    drawn = [page.Drawn(each.says, picture.svg(each, picture.DESK), picture.svg(each, picture.PHONE)) for each in pictures]
     name = folder / _name(history)
     files = {name.with_suffix(".html"): (page.session_page if one else page.trend_page)(history, terms, drawn, made).encode()}
     if pictures:
-        files[name.with_suffix(".png")] = plots.png(pictures, page.title(history, terms))
+        files[name.with_suffix(".png")] = picture.png(pictures, page.title(history, terms))
     if csv:
         files[name.with_name(f"{name.name}-sessions.csv")] = export.sessions_csv(history.sessions).encode()
         files[name.with_name(f"{name.name}-timeline.csv")] = export.timeline_csv(history.sessions).encode()

@@ -33,14 +33,14 @@ def of_session(
         *_ends(one, seconds),
         *_dates(one, before, after),
         *_timeline(one, seconds, damage),
-        *(Finding("damaged", text) for text in _few([piece.what for piece in damage])),
+        *(Finding("damaged", f"{words.capital(text)}.") for text in _few([piece.what for piece in damage])),
         *_counts(one, marks, damage),
     )
 
 
 def of_tables(damage: Sequence[Damage]) -> tuple[Finding, ...]:
     """Rows and tables that could not be read."""
-    return tuple(Finding("damaged", f"{f'Session {one.session}: ' if one.session else ''}{one.what}") for one in damage)
+    return tuple(Finding("damaged", words.capital(f"{f'session {one.session}: ' if one.session else ''}{one.what}.")) for one in damage)
 
 
 def of_orphans(ids: Sequence[str]) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from guardian.report import columns, words
-from guardian.report.columns import BY_FIELD, COLUMNS, LIST, Column
+from guardian.report.columns import BY_FIELD, COLUMNS, HEADS, LIST, Column, Group
 from guardian.report.findings import Finding
 from guardian.report.history import History, Told
 from guardian.report.markup import Markup, tag, text
@@ -49,7 +49,7 @@ def session_page(history: History, terms: Terms, drawn: Sequence[Drawn], made: M
         _section("Course of the session", *map(_figure, drawn), *([] if drawn else [tag("p", "There is no timeline to draw.")])),
         _marks(told),
         _figures(one, terms),
-        *([_plans(history.plans, terms)] if history.plans else []),
+        *_plans([plan for plan in history.plans if plan.exercise == one.exercise], terms),
         _foot(history, terms, made),
     )
 
@@ -77,7 +77,7 @@ def trend_page(history: History, terms: Terms, drawn: Sequence[Drawn], made: Mad
         ),
         _findings("What to know about these data", history.findings, history.sessions),
         *sections,
-        *([_plans(history.plans, terms)] if history.plans else []),
+        *_plans(history.plans, terms),
         _list(history.sessions, terms),
         _foot(history, terms, made),
     )
@@ -119,9 +119,8 @@ def in_words(one: Summary, terms: Terms) -> str:
         way = "forward" if one.lean_deg >= 0 else "backward"
         said.append(f"The trunk leaned {words.number(abs(one.lean_deg))}° {way} on average{against}")
     if one.dose is not None and one.done is not None:
-        sets = f" in {words.times(one.sets_done, 'set')}" if one.sets_done > 1 else ""
-        done, dose = words.amount(one.done, one.unit), words.amount(one.dose, one.unit)
-        said.append(f"{done} done of the {dose} asked for{sets}: {words.share(one.done, one.dose)}")
+        sets = f", {words.times(one.sets_done, 'whole set')}" if one.sets is not None and one.sets > 1 else ""
+        said.append(f"{words.amount(one.done, one.unit)} done of the {words.dose(one)} asked for: {words.share(one)}{sets}")
     warned = words.listed([words.times(one.cautions, "caution"), words.times(one.stops, "stop")])
     said.append(f"Obstacles behind: {warned}; {words.listed([words.times(one.near_falls, 'near-fall'), words.times(one.falls, 'fall')])}")
     said.append(words.capital(words.reason(one.reason)))
@@ -130,7 +129,7 @@ def in_words(one: Summary, terms: Terms) -> str:
 
 def sum_in_words(some: Sequence[Summary]) -> str:
     """All sessions of a period in one line."""
-    trained_s = sum(one.duration_s or 0.0 for one in some)
+    trained_s = 60 * round(sum(one.duration_s or 0.0 for one in some) / 60)
     unknown = len([one for one in some if one.duration_s is None])
     without = f" ({words.times(unknown, 'session')} of unknown length not counted)" if unknown else ""
     parts = [words.times(sum(one.near_falls for one in some), "near-fall"), words.times(sum(one.falls for one in some), "fall")]
@@ -215,7 +214,7 @@ def _tiles(one: Summary) -> list[str]:
 
 def _tile(one: Summary, field: str, terms: Terms) -> Markup:
     column = BY_FIELD[field]
-    small = f"of {words.amount(one.dose, one.unit)}" if field == "done" and one.dose is not None else ""
+    small = f"of {words.dose(one)}" if field == "done" and one.dose is not None else ""
     alarm = field in ("near_falls", "falls") and bool(getattr(one, field))
     return tag(
         "div",
@@ -254,56 +253,52 @@ def _figure_row(one: Summary, column: Column, terms: Terms) -> Markup:
 
 
 def _list(told: Sequence[Told], terms: Terms) -> Markup:
-    """All sessions; a row becomes a card on a phone, where its labels come from data-label. Columns without a value are left out."""
-    shown = [
-        BY_FIELD[field] for field in LIST if any(getattr(one.summary, field) not in (None, 0, 0.0) for one in told) or field in LIST[:3]
-    ]
-    head = tag("thead", tag("tr", *(tag("th", column.short, scope="col") for column in shown), tag("th", "Remarks", scope="col")))
-    rows = [_list_row(one, shown, terms) for one in told]
+    """All sessions; a row becomes a card on a phone, where its labels come from data-label."""
+    head = tag("thead", tag("tr", *(tag("th", group.label, scope="col") for group in LIST), tag("th", "Remarks", scope="col")))
+    rows = [_list_row(one, terms) for one in told]
     note = tag("p", "One session in detail: guardian report SESSION, with the id that stands under its date.", class_="note")
     return _section("Sessions", note, tag("table", head, tag("tbody", *rows), class_="list"), class_="wide")
 
 
-def _list_row(told: Told, shown: Sequence[Column], terms: Terms) -> Markup:
+def _list_row(told: Told, terms: Terms) -> Markup:
     one = told.summary
-    cells = []
-    for column in shown:
-        value = getattr(one, column.field)
-        inside = [column.write(one, terms)]
-        if column.field == "started_utc":
-            inside.append(tag("span", one.id, class_="hint"))
-        empty = value in (None, 0, 0.0)
-        alarm = column.field in ("near_falls", "falls") and bool(value)
-        classes = " ".join(name for name, wears in (("empty", empty), ("alarm", alarm), ("head", column.field in LIST[:2])) if wears)
-        cells.append(
-            tag(
-                "td",
-                *inside,
-                class_=classes or None,
-                data_label=column.short,
-                data_field=column.field,
-                data_value=columns.raw(one, column.field),
-            )
-        )
+    cells = [_list_cell(one, group, place < HEADS, terms) for place, group in enumerate(LIST)]
     remarks = [words.capital(words.reason(one.reason)), *(found.text for found in told.findings if found.kind != "unended")]
     cells.append(tag("td", *(tag("span", remark, class_="remark") for remark in remarks), class_="remarks", data_label="Remarks"))
     return tag("tr", *cells, id=_anchor(one.id), data_session=one.id)
 
 
-def _plans(plans: Sequence[Planned], terms: Terms) -> Markup:
+def _list_cell(one: Summary, group: Group, head: bool, terms: Terms) -> Markup:
+    values = [getattr(one, field) for field in group.fields]
+    empty = all(value in (None, 0, 0.0) for value in values)
+    alarm = group.fields[0] in ("near_falls", "falls") and not empty
+    inside: list[str] = []
+    for field in group.fields:
+        inside += [group.between] if inside else []
+        column = BY_FIELD[field]
+        inside.append(tag("span", (column.brief or column.write)(one, terms), data_field=field, data_value=columns.raw(one, field)))
+    if group.fields == ("started_utc",):
+        inside.append(tag("span", one.id, class_="hint"))
+    classes = " ".join(name for name, wears in (("empty", empty), ("alarm", alarm), ("head", head)) if wears)
+    return tag("td", *inside, class_=classes or None, data_label=group.label)
+
+
+def _plans(plans: Sequence[Planned], terms: Terms) -> list[Markup]:
+    if not plans:
+        return []
     rows = [
         tag(
             "tr",
             tag("th", words.capital(terms.label(plan.exercise)), scope="row"),
-            tag("td", words.amount(plan.dose, plan.unit), data_plan="dose", data_value=repr(plan.dose), data_label="Dose"),
+            tag("td", words.amount(plan.dose, plan.unit), data_plan="dose", data_value=repr(plan.dose), data_label="Dose of a set"),
             tag("td", words.day(plan.changed_utc), data_plan="changed_utc", data_label="Since"),
             tag("td", plan.why or words.DASH, data_plan="why", data_label="Why"),
             data_exercise=plan.exercise,
         )
         for plan in plans
     ]
-    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in ("Exercise", "Dose now", "Since", "Why"))))
-    return _section("The plan", tag("table", head, tag("tbody", *rows), class_="plan"))
+    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in ("Exercise", "Dose of a set now", "Since", "Why"))))
+    return [_section("The plan", tag("table", head, tag("tbody", *rows), class_="plan"))]
 
 
 def _foot(history: History, terms: Terms, made: Made) -> Markup:

@@ -4,12 +4,16 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
+from guardian.sessions import Summary
+
 DASH = "–"  # not known
+GLUE = "\u00a0"  # a space at which no line breaks
 
 REASONS = {
     "three_presses": "ended with the button",
     "power_off": "switched off",
     "not_worn": "the belt was taken off",
+    "exercise_changed": "went on with another exercise",
 }
 EVENTS = {
     "caution": "Obstacle behind: caution",
@@ -37,7 +41,7 @@ EVENTS = {
     "test": "Test message",
 }
 PHASES = {"warm_up": "Warm-up", "work": "Exercise", "rest": "Rest", "done": "Dose done"}
-UNITS = {"s": "min", "m": "m", "stairs": "stairs", "reps": "repetitions"}
+UNITS = {"s": "min", "m": "m", "stairs": "stairs", "reps": "a leg"}
 
 
 class Terms(Struct, frozen=True):
@@ -101,7 +105,7 @@ def duration(t_s: float | None) -> str:
         return DASH
     hours, rest = divmod(round(t_s), 3600)
     parts = [(hours, "h"), (rest // 60, "min"), (rest % 60, "s")]
-    return " ".join(f"{value} {unit}" for value, unit in parts if value) or "0 s"
+    return " ".join(f"{value}{GLUE}{unit}" for value, unit in parts if value) or f"0{GLUE}s"
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -113,19 +117,31 @@ def number(value: float | None, digits: int = 0) -> str:
 
 
 def amount(value: float | None, unit: str | None) -> str:
-    """A dose, or what was done of it, in its unit: 8 min 20 s, 30 stairs."""
+    """A dose, or what was done of it, in its unit: 8 min 20 s, 30 stairs, 12 a leg."""
     if value is None:
         return DASH
     if unit == "s":
         return duration(value)
     name = UNITS.get(unit or "", unit or "")
-    name = {"stairs": "stair", "repetitions": "repetition"}.get(name, name) if value == 1 else name
-    return f"{number(value)} {name}".strip()
+    name = "stair" if name == "stairs" and value == 1 else name
+    return f"{number(value, 0 if value == int(value) else 1)}{GLUE}{name}".strip()
 
 
-def share(done: float | None, dose: float | None) -> str:
-    """Done of dose in percent; "" where there is none."""
-    return f"{number(100 * done / dose)} %" if done is not None and dose else ""
+def dose(one: Summary) -> str:
+    """What was asked for: 8 min, 2 × 10 stairs."""
+    sets = f"{one.sets}{GLUE}×{GLUE}" if one.dose is not None and one.sets is not None and one.sets > 1 else ""
+    return sets + amount(one.dose, one.unit)
+
+
+def asked(one: Summary) -> float | None:
+    """The dose of all sets."""
+    return None if one.dose is None else one.dose * (one.sets or 1)
+
+
+def share(one: Summary) -> str:
+    """What was done of the dose, in percent; "" where there is none."""
+    whole = asked(one)
+    return f"{number(100 * one.done / whole)}{GLUE}%" if one.done is not None and whole else ""
 
 
 def times(count: int, one: str, many: str | None = None) -> str:
@@ -146,4 +162,4 @@ def event(event_type: str) -> str:
 
 def listed(parts: list[str]) -> str:
     """a, b and c."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
