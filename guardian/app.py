@@ -37,7 +37,7 @@ from guardian.outputs.buzzer import Buzzer
 from guardian.outputs.guard import Guarded
 from guardian.outputs.journal import Journal
 from guardian.outputs.link import Link, PahoLink, Word
-from guardian.outputs.logbook import LOGBOOK_JOBS, Logbook
+from guardian.outputs.logbook import LOGBOOK_JOBS, Dose, Logbook
 from guardian.outputs.mqtt import Mqtt
 from guardian.outputs.outbox import Outbox
 from guardian.outputs.output import Output
@@ -335,12 +335,18 @@ def whole_device(
         outputs.append(Guarded(mqtt))
     if config.recorder.enabled:
         outputs.append(Guarded(Recorder(here.recordings, config.recorder, opening, tape, monitor.snapshot, lambda: utc_ns(utc()))))
-    outputs.append(Guarded(Logbook(here.sessions, config, {}, pen, utc, inbox.ask)))
+    outputs.append(Guarded(Logbook(here.sessions, config, doses_of(config), pen, utc, inbox.ask)))
     outputs.append(Guarded(Watchdog(config.watchdog, {one.name: one.stalled_s for one in (store, tape)})))
     inbox.connect(outputs, mqtt.commands if mqtt else tuple)
     sensors = Sensors(hardware, config, inbox)
     worn = resume.alarm is not None or resume.session is not None
     return Device(sensors, monitor, [*outputs, *watching], inbox, worn, (store, tape, pen))
+
+
+def doses_of(config: Config) -> dict[str, Dose]:
+    """What the plan may grow, by exercise."""
+    coached = ((name, exercise.coach) for name, exercise in config.exercises.items())
+    return {name: Dose(coach.unit, coach.dose, coach.dose_most, coach.sets) for name, coach in coached if coach is not None}
 
 
 def utc_ns(now: datetime | None) -> int | None:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -36,7 +36,7 @@ from msgspec.structs import replace
 from guardian import sessions
 from guardian.config import Config, ns
 from guardian.frame import Command, Fault, Frame
-from guardian.outputs.plan import Past, planned
+from guardian.outputs.plan import NO_SESSION, Past, planned
 from guardian.outputs.writer import Writer
 from guardian.sessions import Damaged, Mark, Planned, Second, SessionsError, Summary
 from guardian.verdict import Event, Evidence, Obstacle, Session, Verdict
@@ -78,13 +78,13 @@ class _Began(NamedTuple):
 
 
 class _Passed(NamedTuple):
-    """A second passed. `row`: what it was like; its t_s is filled in by the book."""
+    """A second passed. `row`: what it was like; its t_s is filled in by the book. `so_far`: what the session has come to."""
 
     t_ns: int
     session: str
     exercise: str
-    steps: int  # in the session so far
     row: Second
+    so_far: Session
 
 
 class _Happened(NamedTuple):
@@ -245,7 +245,7 @@ class Logbook:
             str(verdict.state),
             str(verdict.training.phase) if verdict.training else None,
         )
-        self._entries.append(_Passed(t_ns, session.id, session.exercise, session.steps, row))
+        self._entries.append(_Passed(t_ns, session.id, session.exercise, row, session))
         self._worst, self._nearest_m = verdict.obstacle, verdict.gap.distance_m
 
     def _hand_over(self, t_ns: int) -> None:
@@ -359,7 +359,8 @@ class _Book:
         self._ask = ask
         self._db: sqlite3.Connection | None = None
         self._pages: dict[str, _Page] = {}  # under way, or ended and not dated yet
-        self._told: dict[str, str] = {}  # exercise -> value of the last command
+        # exercise -> value of the last command; the coach begins with the start by itself
+        self._told = {exercise: f"{dose.start:g} {NO_SESSION}" for exercise, dose in doses.items()}
         self._swept_s: float | None = None
 
     def write(self, entries: Sequence[_Entry], now: _Now) -> bool:
@@ -405,10 +406,11 @@ class _Book:
                     pages = {id_: other for id_, other in pages.items() if other.ended_ns is not None}
                 case _Passed():
                     seconds.append(replace(entry.row, t_s=t_s))
-                    page = replace(page, row=replace(page.row, steps=entry.steps, duration_s=t_s))
+                    page = replace(page, row=_so_far(page.row, entry.so_far))
                 case _Happened():
                     marks.append(Mark(entry.session, t_s, entry.event_type, entry.detail))
-                    page = replace(page, row=_counted(page.row, entry.event_type))
+                    if entry.event_type == "fall":
+                        page = replace(page, row=replace(page.row, falls=page.row.falls + 1))
                 case _Ended():
                     page = replace(page, row=_summed_up(page.row, entry.evidence), ended_ns=entry.t_ns)
             pages[entry.session] = page
@@ -448,7 +450,8 @@ class _Book:
         for exercise, dose in self._doses.items():
             if exercise in open_.values():
                 continue
-            history = [_past(row, dose.sets, falls, near_falls) for row in rows if row.exercise == exercise]
+            own = [(row, _past(row, dose.sets, falls, near_falls)) for row in rows if row.exercise == exercise]
+            history = [past for row, past in own if row.done or past.falls or past.near_falls]  # who chose it in passing did not train
             asked, why = planned(history, now.utc_s, dose.start, dose.most, self._policy)
             value = f"{asked:g} {why}"
             if self._told.get(exercise) != value:
@@ -499,17 +502,30 @@ def _dated(page: _Page, now: _Now) -> _Page:
     return page if row is page.row else replace(page, row=row)
 
 
-def _counted(row: Summary, event_type: str) -> Summary:
-    """With a fall or near-fall more."""
-    if event_type == "near_fall":
-        return replace(row, near_falls=row.near_falls + 1)
-    return replace(row, falls=row.falls + 1) if event_type == "fall" else row
+def _so_far(row: Summary, session: Session) -> Summary:
+    """The row of a session that goes on; which sets are done is told at its end."""
+    tally, training = session.tally, session.tally.training
+    means = {name: mean.total / mean.weight for name, mean in tally.means.items() if name in FROM_EVIDENCE and mean.weight > 0}
+    known: dict[str, Any] = {
+        "duration_s": tally.duration_ns / 1e9,
+        "steps": session.steps,
+        "distance_m": tally.distance_m,
+        "stairs": tally.stairs,
+        "lunges_left": tally.lunges_left,
+        "lunges_right": tally.lunges_right,
+        "cautions": tally.cautions,
+        "stops": tally.stops,
+        "near_falls": tally.near_falls,
+    }
+    if training is not None:
+        known |= {"unit": training.unit, "dose": training.dose, "done": tally.done}
+    return replace(row, **known, **means)
 
 
 def _summed_up(row: Summary, evidence: Evidence) -> Summary:
-    """The row as session_ended tells it, value by value: what it does not tell is not known, but for what was counted here."""
+    """The row as session_ended tells it, value by value: what it does not tell is not known, but for the falls, which were counted here."""
     told = {name: value for name, value in evidence.items() if name in FROM_EVIDENCE}
-    kept = {"id": row.id, "exercise": row.exercise, "started_utc": row.started_utc, "near_falls": row.near_falls, "falls": row.falls}
+    kept = {"id": row.id, "exercise": row.exercise, "started_utc": row.started_utc, "falls": row.falls}
     try:
         return msgspec.convert(kept | told, Summary)
     except msgspec.ValidationError as error:

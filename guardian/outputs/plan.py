@@ -26,6 +26,7 @@ from guardian.config import PlanConfig
 WEEK_S = 7 * 86400
 MONDAY_S = 3 * 86400  # 1970-01-01 was a Thursday
 HALF_A_MILLIONTH = 5e-7  # a dose that stepped back from 396 is 360, though 396 / 1.1 is a little less
+NO_SESSION = "the starting dose: no session yet"
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -45,7 +46,7 @@ def planned(history: Sequence[Past], now_s: float | None, start: float, most: fl
     `start`, `most`: bounds of the dose, in its unit; what is returned lies within them.
     """
     if not history:
-        return start, "the starting dose: no session yet"
+        return start, NO_SESSION
     weeks = [None if one.utc_s is None or (now_s is not None and one.utc_s > now_s) else _week(one.utc_s) for one in history]
     dated = [week for week in weeks if week is not None]
     if not dated:
