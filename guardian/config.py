@@ -388,6 +388,10 @@ class PlanConfig(Section, frozen=True, kw_only=True):
     again_s: Annotated[float, Meta(ge=60, le=86400)]
 
 
+class ReportConfig(Section, frozen=True, kw_only=True):
+    distance_error: dict[Name, Annotated[float, Meta(gt=0, le=1)]]  # exercise -> share of the distance
+
+
 class Watchdog(Section, frozen=True, kw_only=True):
     worker_stall_s: Seconds
 
@@ -416,6 +420,7 @@ class Config(Section, frozen=True, kw_only=True):
     recorder: Recorder
     logbook: LogbookConfig
     plan: PlanConfig
+    report: ReportConfig
     watchdog: Watchdog
 
 

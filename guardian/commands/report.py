@@ -66,7 +66,11 @@ def _midnight(day: date) -> float:
 
 def terms_of(config: Config) -> Terms:
     """What the configuration says that the report's reader needs."""
-    return Terms({name: row.label for name, row in config.exercises.items()})
+    return Terms(
+        labels={name: row.label for name, row in config.exercises.items()},
+        lean_limit_deg={name: row.coach.lean_deg for name, row in config.exercises.items() if row.coach is not None},
+        distance_error=config.report.distance_error,
+    )
 
 
 def written(history: History, terms: Terms, folder: Path, csv: bool) -> list[Path]:

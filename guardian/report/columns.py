@@ -38,10 +38,9 @@ def _plain(field: str, digits: int = 0, unit: str = "") -> Callable[[Summary, Te
 
 def distance(one: Summary, terms: Terms) -> str:
     """With its error where that is known."""
-    error = terms.distance_error
-    if error is None or not one.distance_m:
-        return f"{words.number(one.distance_m)}{GLUE}m"
-    return f"{words.number(one.distance_m)}{GLUE}±{GLUE}{words.number(error * one.distance_m)}{GLUE}m"
+    error = terms.distance_error.get(one.exercise)
+    around = f"{GLUE}±{GLUE}{words.number(error * one.distance_m)}" if error is not None and one.distance_m else ""
+    return f"{words.number(one.distance_m)}{around}{GLUE}m"
 
 
 def _brief_done(one: Summary, terms: Terms) -> str:

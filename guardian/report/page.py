@@ -302,15 +302,16 @@ def _plans(plans: Sequence[Planned], terms: Terms) -> list[Markup]:
 
 
 def _foot(history: History, terms: Terms, made: Made) -> Markup:
-    error = terms.distance_error
-    distance = (
-        f"Distance and speed are estimated from the motion of the waist: expect them to be off by about {words.number(100 * error)} %."
-        if error
-        else ""
-    )
+    known = [name for name in dict.fromkeys(told.summary.exercise for told in history.sessions) if name in terms.distance_error]
+    errors = words.listed([f"{words.number(100 * terms.distance_error[name])}{words.GLUE}% for {terms.label(name)}" for name in known])
+    within = f"nine of ten are within the ± given ({errors}; simulated people), for other exercises the error" if errors else "their error"
     return tag(
         "footer",
-        tag("p", "Measured by one motion sensor and one ultrasonic ranger on a belt. ", distance, " – means not known, never zero."),
+        tag(
+            "p",
+            "Measured by one motion sensor and one ultrasonic ranger on a belt. Distance and speed are estimated from the waist's motion: "
+            f"{within} is not known. {words.DASH} means not known, never zero.",
+        ),
         tag(
             "p",
             f"Made {words.moment(made.utc)} by guardian {made.sw} from {history.path}. Times are local ({words.zone(made.utc)}). "

@@ -49,7 +49,7 @@ class Terms(Struct, frozen=True):
 
     labels: dict[str, str] = {}
     lean_limit_deg: dict[str, float] = {}
-    distance_error: float | None = None  # share of the distance; None: not known
+    distance_error: dict[str, float] = {}  # share of the distance, by exercise; absent: not known
 
     def label(self, exercise: str) -> str:
         """An exercise in words; one without a label by its own name."""
