@@ -2,6 +2,7 @@
 
     python -m lab.history                     # lab/out/history: sessions.db, the page of ten weeks and of one session, their pictures, CSV
     python -m lab.history --seed 3 --until 2026-05-31
+    python -m lab.history --picture docs/report.png      # what a browser shows of the first page (needs chromium)
 
 Thirty sessions of five exercises, written through the device's own writer (guardian/sessions.py). Not the monitor's output: each second is
 drawn from a simple model of a person who gets better (speed, rhythm and lean change by week, and with fatigue within a session; a wall
@@ -11,6 +12,7 @@ never ended, one without a date, one without a timeline, and one with a page of 
 
 import argparse
 import math
+import shutil
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -45,6 +47,7 @@ NEAR_FALLS = {10: 1, 16: 2, 21: 1, 28: 1}  # place -> how many
 FALLS = {22: 1}
 TRACK_M = 24.0  # a corridor: backward to its end, where the wall makes the warnings, and forward again
 INSTALL = "5e8c21d7"
+MOST_BYTES = 300_000  # of a picture in docs/
 
 
 class Way(Struct, frozen=True):
@@ -102,15 +105,32 @@ def main() -> int:
     parser.add_argument("--into", type=Path, default=Path("lab/out/history"), help="the folder (default lab/out/history)")
     parser.add_argument("--seed", type=int, default=1, help="another person (default 1)")
     parser.add_argument("--until", type=date.fromisoformat, default=UNTIL, help=f"the last day (default {UNTIL})")
+    parser.add_argument("--picture", type=Path, help="photograph the page of ten weeks into this file")
     args = parser.parse_args()
     args.into.mkdir(parents=True, exist_ok=True)
-    for old in args.into.glob(f"{FILE}*"):
+    for old in (*args.into.glob(f"{FILE}*"), *args.into.glob("guardian-*")):
         old.unlink()
     kept = write_history(args.into / FILE, args.seed, args.until)
     common = {"config": None, "overrides": {}, "db": args.into / FILE, "out": args.into, "exercise": None}
     trend = Namespace(session=None, last=f"{len(WEEKS)}w", until=args.until.isoformat(), csv=True, **common)
     one = Namespace(session=kept[max(NEAR_FALLS)].id, last=None, until=None, csv=False, **common)
-    return max(report.main(trend), report.main(one))
+    failed = max(report.main(trend), report.main(one))
+    return failed or (_photographed(next(args.into.glob("guardian-*-to-*.html")), args.picture) if args.picture else 0)
+
+
+def _photographed(page: Path, picture: Path) -> int:
+    """The upper part of the page as on a desk; 1 when the picture is too large for docs/."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # of the dev extra; the report itself needs no browser
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-dev-shm-usage"])
+        shown = browser.new_page(viewport={"width": 1120, "height": 1500})
+        shown.goto(page.resolve().as_uri())
+        shown.screenshot(path=str(picture))
+        browser.close()
+    size = picture.stat().st_size
+    print(f"{picture}: {size / 1000:.0f} kB")
+    return 1 if size > MOST_BYTES else 0
 
 
 # --- one session
@@ -233,7 +253,7 @@ def _obstacle(name: str, behind_m: float, seen: float | None, closing: float) ->
 def _marks(random: Random, seconds: list[Second], near_falls: int, falls: int) -> list[Mark]:
     """What happened; falls and near-falls change the seconds too."""
     id_ = seconds[0].session
-    marks = [Mark(id_, 3.0, "guarding")]
+    marks: list[Mark] = []
     last_s = -10.0
     for before, one in pairwise(seconds):
         if one.obstacle == Obstacle.STOP != before.obstacle and one.t_s - last_s >= 10.0:

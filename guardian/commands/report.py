@@ -51,7 +51,7 @@ def period(last: str, until: str | None, now_utc: float) -> Period:
     days = int(said[1]) * DAYS[said[2]]
     try:
         ends = date.fromisoformat(until) if until is not None else datetime.fromtimestamp(now_utc, UTC).astimezone().date()
-        begin_utc, end_utc = _midnight(ends - timedelta(days - 1)), _midnight(ends + timedelta(1)) - 1.0
+        begin_utc, end_utc = max(0.0, _midnight(ends - timedelta(days - 1))), _midnight(ends + timedelta(1)) - 1.0
     except (ValueError, OverflowError) as error:
         raise ConfigError(f"--until {until}: write the day as YYYY-MM-DD") from error
     unit = {"d": "day", "w": "week"}[said[2]]

@@ -90,6 +90,7 @@ LIST: tuple[Group, ...] = (
     Group("Cautions, stops", ("cautions", "stops"), ", "),
     Group("Near-falls", ("near_falls",)),
     Group("Falls", ("falls",)),
+    Group("Ended", ("reason",)),
 )
 HEADS = 2  # the first so many of it name the session
 

@@ -123,7 +123,7 @@ def in_words(one: Summary, terms: Terms) -> str:
         said.append(f"{words.amount(one.done, one.unit)} done of the {words.dose(one)} asked for: {words.share(one)}{sets}")
     warned = words.listed([words.times(one.cautions, "caution"), words.times(one.stops, "stop")])
     said.append(f"Obstacles behind: {warned}; {words.listed([words.times(one.near_falls, 'near-fall'), words.times(one.falls, 'fall')])}")
-    said.append(words.capital(words.reason(one.reason)))
+    said.append(f"Ended: {words.reason(one.reason)}")
     return ". ".join(said) + "."
 
 
@@ -254,18 +254,21 @@ def _figure_row(one: Summary, column: Column, terms: Terms) -> Markup:
 
 def _list(told: Sequence[Told], terms: Terms) -> Markup:
     """All sessions; a row becomes a card on a phone, where its labels come from data-label."""
-    head = tag("thead", tag("tr", *(tag("th", group.label, scope="col") for group in LIST), tag("th", "Remarks", scope="col")))
-    rows = [_list_row(one, terms) for one in told]
+    head = tag("thead", tag("tr", *(tag("th", group.label, scope="col") for group in LIST)))
+    rows = [row for one in told for row in _list_rows(one, terms)]
     note = tag("p", "One session in detail: guardian report SESSION, with the id that stands under its date.", class_="note")
     return _section("Sessions", note, tag("table", head, tag("tbody", *rows), class_="list"), class_="wide")
 
 
-def _list_row(told: Told, terms: Terms) -> Markup:
+def _list_rows(told: Told, terms: Terms) -> list[Markup]:
+    """A session's row, and one below where something is wrong with it."""
     one = told.summary
     cells = [_list_cell(one, group, place < HEADS, terms) for place, group in enumerate(LIST)]
-    remarks = [words.capital(words.reason(one.reason)), *(found.text for found in told.findings if found.kind != "unended")]
-    cells.append(tag("td", *(tag("span", remark, class_="remark") for remark in remarks), class_="remarks", data_label="Remarks"))
-    return tag("tr", *cells, id=_anchor(one.id), data_session=one.id)
+    rows = [tag("tr", *cells, id=_anchor(one.id), data_session=one.id)]
+    remarks = [found.text for found in told.findings]
+    if remarks:
+        rows.append(tag("tr", tag("td", *(tag("span", remark) for remark in remarks), colspan=len(LIST)), class_="remarks"))
+    return rows
 
 
 def _list_cell(one: Summary, group: Group, head: bool, terms: Terms) -> Markup:

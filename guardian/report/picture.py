@@ -28,6 +28,7 @@ SIGNS = (  # event types, sign, colour, size, name in the legend
 )
 RC = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a text from a device is a text, dollar signs too
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.axisbelow": True,

@@ -159,9 +159,7 @@ def _exercise_picture(history: History, mine: list[Summary], place: int, terms: 
             axes.grid(axis="y")
             _date_axis(axes, width)
             axes.tick_params(axis="x", labelbottom=place_ + width.columns >= count)
-        if isinstance(figure, Figure):
-            figure.get_layout_engine().set(h_pad=0.08)
-        else:
+        if not isinstance(figure, Figure):  # one of several in a PNG; in a page the heading says it
             figure.suptitle(words.capital(terms.label(exercise)), x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
 
     says = f"{words.capital(terms.label(exercise))}, session by session: {words.listed([panel.title for panel in shown] + ['warnings'])}."

@@ -10,10 +10,10 @@ DASH = "–"  # not known
 GLUE = "\u00a0"  # a space at which no line breaks
 
 REASONS = {
-    "three_presses": "ended with the button",
+    "three_presses": "by the button",
     "power_off": "switched off",
-    "not_worn": "the belt was taken off",
-    "exercise_changed": "went on with another exercise",
+    "not_worn": "belt taken off",
+    "exercise_changed": "another exercise begun",
 }
 EVENTS = {
     "caution": "Obstacle behind: caution",
@@ -151,8 +151,8 @@ def times(count: int, one: str, many: str | None = None) -> str:
 
 
 def reason(text: str | None) -> str:
-    """Why a session ended."""
-    return "never ended properly" if text is None else REASONS.get(text, text.replace("_", " "))
+    """How a session ended."""
+    return "not properly" if text is None else REASONS.get(text, text.replace("_", " "))
 
 
 def event(event_type: str) -> str:
