@@ -32,7 +32,8 @@ class SummaryMemory(Struct):
     """What is not in the tally yet, and the counts up to which it is."""
 
     session: str | None = None
-    updated_ns: int = 0
+    looked_ns: int = 0
+    idle_ns: int = 0  # before that, in which nothing was done
     distance_m: float = 0.0
     stairs: int = 0
     left: int = 0
@@ -80,17 +81,18 @@ class Summary:
         if motion.rep is not None and motion.rep.t_ns != m.rep_ns:
             m.rep_ns = motion.rep.t_ns
             m.depths = Mean(m.depths.total + motion.rep.depth_m, m.depths.weight + 1.0)
-        since_ns = t_ns - m.updated_ns
+        since_ns = t_ns - m.looked_ns
         if not last and since_ns < self._often_ns:
             return session
         tally = session.tally
-        if not last and since_ns < self._idle_ns and not self._something(motion, training, tally):
+        if not last and m.idle_ns + since_ns < self._idle_ns and not self._something(motion, training, tally):
+            m.idle_ns, m.looked_ns = m.idle_ns + since_ns, t_ns
             return session
         return replace(session, tally=self._folded(t_ns, motion, tally, training, done))
 
     def _begin(self, t_ns: int, motion: Motion, session: Session) -> None:
         m = self.memory
-        m.session, m.updated_ns = session.id, t_ns
+        m.session, m.looked_ns, m.idle_ns = session.id, t_ns, 0
         m.distance_m, m.stairs, m.left, m.right = motion.distance_m, motion.stairs, motion.lunges_left, motion.lunges_right
         m.rep_ns = motion.rep.t_ns if motion.rep else None
         m.depths = NOTHING
@@ -110,7 +112,7 @@ class Summary:
 
     def _folded(self, t_ns: int, motion: Motion, tally: Tally, training: Training | None, done: float) -> Tally:
         m = self.memory
-        since_ns = t_ns - m.updated_ns
+        since_ns = t_ns - m.looked_ns
         means = dict(tally.means)
         if motion.walking:
             for name, measure in MEASURES.items():
@@ -123,7 +125,7 @@ class Summary:
             before = means.get(LUNGE_DEPTH, NOTHING)
             means[LUNGE_DEPTH] = Mean(before.total + m.depths.total, before.weight + m.depths.weight)
         folded = Tally(
-            duration_ns=tally.duration_ns + since_ns,
+            duration_ns=tally.duration_ns + m.idle_ns + since_ns,
             walking_ns=tally.walking_ns + (since_ns if motion.walking else 0),
             distance_m=tally.distance_m + max(0.0, motion.distance_m - m.distance_m),
             stairs=tally.stairs + max(0, motion.stairs - m.stairs),
@@ -137,7 +139,7 @@ class Summary:
             training=training if training is not None else tally.training,
             done=done if training is not None else tally.done,
         )
-        m.updated_ns = t_ns
+        m.looked_ns, m.idle_ns = t_ns, 0
         m.distance_m, m.stairs, m.left, m.right = motion.distance_m, motion.stairs, motion.lunges_left, motion.lunges_right
         m.depths = NOTHING
         m.cautions = m.stops = m.near_falls = m.alarms = 0

@@ -149,7 +149,6 @@ class Logbook:
         self._entries: list[_Entry] = []
         self._open = ""  # id of the session under way
         self._second_ns = self._due_ns = self._plan_ns = 0
-        self._dated = False  # whether the plan was asked with a date
         self._damage_until_ns: int | None = None
         self._stalled = False
         # the second under way
@@ -162,7 +161,7 @@ class Logbook:
         self._plan_due = True
         self._queued = False
         self._trouble: Fault | None = None
-        self._dated = self._now.utc_s is not None
+        self._dated = self._now.utc_s is not None  # whether the plan was asked with a date
         self._push()  # open it, and tell the first frames their doses
 
     def apply(self, frame: Frame, verdict: Verdict) -> None:
@@ -227,6 +226,7 @@ class Logbook:
     def _begin(self, t_ns: int, session: str, exercise: str, fresh: bool) -> None:
         self._entries.append(_Began(t_ns, session, exercise, fresh))
         self._open, self._second_ns = session, t_ns
+        self._worst, self._nearest_m = Obstacle.CLEAR, None
 
     def _pass(self, verdict: Verdict, session: Session) -> None:
         """One row of the timeline: the worst answer and the nearest echo of the second, all else as it is now."""
@@ -416,7 +416,7 @@ class _Book:
             pages[entry.session] = page
         pages = {id_: _dated(page, now) for id_, page in pages.items()}
         rows = [page.row for id_, page in pages.items() if page != self._pages.get(id_)]
-        if rows or marks:
+        if rows or seconds or marks:
             sessions.write(db, summaries=rows, seconds=seconds, marks=marks)
         waiting = [id_ for id_, page in pages.items() if page.ended_ns is None or page.row.ended_utc is None]
         self._pages = {id_: pages[id_] for id_ in waiting[-UNDATED_MOST:]}
@@ -424,13 +424,12 @@ class _Book:
 
     def _page(self, entry: _Entry, now: _Now, db: sqlite3.Connection) -> _Page:
         """The page of a session that this run does not know yet: it begins, or goes on after a restart."""
-        blank = Summary(entry.session, entry.exercise)
         if isinstance(entry, _Began) and entry.fresh:
-            return _Page(blank, entry.t_ns, on_clock=True)
-        row = next((one for one in sessions.read_sessions(db)[0] if one.id == entry.session), blank)
-        last_s = sessions.last_second(db, entry.session)
-        if last_s is None:
-            return _Page(row, entry.t_ns, on_clock=False)
+            return _Page(Summary(entry.session, entry.exercise), entry.t_ns, on_clock=True)
+        row = next((one for one in sessions.read_sessions(db)[0] if one.id == entry.session), None)
+        if row is None:  # its database was lost; when it began is not known
+            return _Page(Summary(entry.session, entry.exercise), entry.t_ns, on_clock=False)
+        last_s = sessions.last_second(db, entry.session) or 0.0
         origin_ns = entry.t_ns - ns(last_s + UNKNOWN_GAP_S)
         entry_utc = now.utc_of(entry.t_ns)
         if row.started_utc is not None and entry_utc is not None and entry_utc - row.started_utc > last_s:
@@ -540,9 +539,14 @@ def detail_of(event: Event) -> str:
         if name == "rule" or value is False:
             continue
         ending, unit = next(((ending, unit) for ending, unit in UNITS if name.endswith(ending)), ("", ""))
-        said = "" if value is True else f" {value:.3g}" if isinstance(value, float) else f" {value}"
-        told.append(f"{name.removesuffix(ending).replace('_', ' ')}{said}{unit}")
+        said = "" if value is True else f" {_rounded(value) if isinstance(value, float) else value}{unit}"
+        told.append(f"{name.removesuffix(ending).replace('_', ' ')}{said}")
     return ", ".join(told)
+
+
+def _rounded(value: float) -> str:
+    """To three digits, whole from 100 on."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _trouble(error: Exception) -> Fault:

@@ -239,11 +239,17 @@ def test_what_happens_within_a_session_is_marked_and_nothing_outside_it(wearer: 
 
 
 def test_evidence_reads_as_a_line() -> None:
-    evidence: Evidence = {"fault": "imu_silent", "detail": "SDA", "impact_g": 3.456, "lean_deg": 12.0, "not_upright_s": 3.0, "n": 2}
-    assert (
-        detail_of(Event("a-1-1", 1, "fault", 0, "walk", evidence))
-        == "fault imu_silent, detail SDA, impact 3.46 g, lean 12°, not upright 3 s, n 2"
-    )
+    evidence: Evidence = {"fault": "imu_silent", "impact_g": 3.456, "lean_deg": 12.0, "not_upright_s": 3.0, "dose": 1234.0, "n": 2}
+    told = "fault imu_silent, impact 3.46 g, lean 12°, not upright 3 s, dose 1234, n 2"
+    assert detail_of(Event("a-1-1", 1, "fault", 0, "walk", evidence)) == told
+
+
+def test_a_session_in_which_nobody_moves_has_its_seconds_too(wearer: Wearer, path: Path) -> None:
+    """Its sums stand still, and are not written."""
+    name = wearer.begin()
+    for _ in range(300):
+        wearer.tick()
+    assert len(seconds(path, name)) >= 20
 
 
 def test_another_exercise_ends_one_session_and_begins_the_next_in_one_tick(wearer: Wearer, path: Path) -> None:
@@ -348,6 +354,15 @@ def test_after_a_restart_without_a_clock_the_gap_is_about_a_restart(wearer: Wear
     times = [second.t_s for second in seconds(path, name)]
     assert times[-3:] == [times[-4] + UNKNOWN_GAP_S + t for t in (0.0, 1.0, 2.0)]
     assert rows(path)[0].started_utc == pytest.approx(utc_s(NOON), abs=0.01) and rows(path)[0].ended_utc is None
+
+
+def test_a_session_that_was_cut_off_in_its_first_seconds_goes_on_from_its_start(wearer: Wearer, path: Path) -> None:
+    name = wearer.begin()
+    wearer.go(4)
+    again = resumed(wearer, 12.0)
+    again.go(3)
+    again.end()
+    assert [second.t_s for second in seconds(path, name)] == pytest.approx([0.0, 16.1, 17.1, 18.1], abs=0.01)
 
 
 def test_a_session_that_is_resumed_into_a_new_database_is_begun_there(wearer: Wearer, path: Path) -> None:
