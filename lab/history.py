@@ -113,7 +113,7 @@ def main() -> int:
     kept = write_history(args.into / FILE, args.seed, args.until)
     common = {"config": None, "overrides": {}, "db": args.into / FILE, "out": args.into, "exercise": None}
     trend = Namespace(session=None, last=f"{len(WEEKS)}w", until=args.until.isoformat(), csv=True, **common)
-    one = Namespace(session=kept[max(NEAR_FALLS)].id, last=None, until=None, csv=False, **common)
+    one = Namespace(session=kept[max(NEAR_FALLS, key=lambda place: NEAR_FALLS[place])].id, last=None, until=None, csv=False, **common)
     failed = max(report.main(trend), report.main(one))
     return failed or (_photographed(next(args.into.glob("guardian-*-to-*.html")), args.picture) if args.picture else 0)
 

@@ -19,6 +19,11 @@ from guardian.sessions import Second
 from guardian.verdict import Obstacle, Phase, State
 
 PHASES = {Phase.WARM_UP: "#f8ead1", Phase.WORK: "#ddefe7", Phase.REST: "#e1e9f6", Phase.DONE: "#eeebe3"}
+BANDS: dict[Obstacle, dict[str, Any]] = {
+    Obstacle.CAUTION: {"facecolor": CAUTION, "alpha": 0.75},
+    Obstacle.STOP: {"facecolor": STOP, "alpha": 0.75},
+    Obstacle.UNKNOWN: {"facecolor": "none", "edgecolor": UNKNOWN, "hatch": "////"},
+}
 RANGE_M = 4.0
 
 
@@ -47,8 +52,8 @@ def _timeline(figure: FigureBase, told: Told, terms: Terms, width: Width) -> Non
     _line(cadence, seconds, [one.cadence for one in seconds], "Cadence (steps/min)")
     _line(lean, seconds, [one.lean_deg for one in seconds], "Lean of the trunk (°, + forward)")
     limit = terms.lean_limit_deg.get(told.summary.exercise)
-    for axes in (speed, cadence):
-        axes.set_ylim(bottom=0)
+    for axes, least in ((speed, 0.5), (cadence, 60.0)):
+        axes.set_ylim(0, max(axes.get_ylim()[1], least))  # who stood still did not waver
     if limit is not None:
         lean.axhline(limit, color=ALARM, linewidth=1.1, linestyle=(0, (5, 3)))
         lean.set_ylim(top=max(lean.get_ylim()[1], limit * 1.25))
@@ -135,30 +140,26 @@ def _spans(seconds: Sequence[Second], of: Callable[[Second], str | None]) -> Ite
 
 
 def _phases(axes: Axes, seconds: Sequence[Second]) -> None:
-    for phase, begin_s, end_s in _spans(seconds, lambda one: one.phase):
-        if phase in PHASES:
-            axes.axvspan(begin_s, end_s, color=PHASES[Phase(phase)], linewidth=0, zorder=0, alpha=0.6)
+    for phase, colour in PHASES.items():
+        _band(axes, seconds, lambda one: one.phase, phase, zorder=0, alpha=0.6, facecolor=colour)
 
 
 def _bands(axes: Axes, seconds: Sequence[Second]) -> None:
-    looks: dict[str, dict[str, Any]] = {
-        Obstacle.CAUTION: {"facecolor": CAUTION},
-        Obstacle.STOP: {"facecolor": STOP},
-        Obstacle.UNKNOWN: {"facecolor": "none", "edgecolor": UNKNOWN, "hatch": "////"},
-    }
-    for answer, begin_s, end_s in _spans(seconds, lambda one: one.obstacle):
-        if answer in looks:
-            axes.axvspan(begin_s, end_s, linewidth=0, zorder=1, alpha=0.75, **looks[answer])
+    for answer, look in BANDS.items():
+        _band(axes, seconds, lambda one: one.obstacle, answer, zorder=1, **look)
+
+
+def _band(axes: Axes, seconds: Sequence[Second], of: Callable[[Second], str | None], wanted: str, **look: Any) -> None:
+    """The whole height, as long as `of` is what is wanted."""
+    spans = [(begin_s, end_s - begin_s) for value, begin_s, end_s in _spans(seconds, of) if value == wanted]
+    if spans:
+        axes.broken_barh(spans, (0, 1), transform=axes.get_xaxis_transform(), linewidth=0, **look)
 
 
 def _band_names(seconds: Sequence[Second]) -> list[Patch]:
     answers = {one.obstacle for one in seconds}
-    named: list[tuple[Obstacle, dict[str, Any], str]] = [
-        (Obstacle.CAUTION, {"facecolor": CAUTION, "alpha": 0.75}, "behind: caution"),
-        (Obstacle.STOP, {"facecolor": STOP, "alpha": 0.75}, "behind: stop"),
-        (Obstacle.UNKNOWN, {"facecolor": "white", "edgecolor": UNKNOWN, "hatch": "////"}, "behind: not known"),
-    ]
-    return [Patch(label=name, **look) for answer, look, name in named if answer in answers]
+    names = {Obstacle.CAUTION: "caution", Obstacle.STOP: "stop", Obstacle.UNKNOWN: "not known"}
+    return [Patch(label=f"behind: {names[answer]}", linewidth=0, **look) for answer, look in BANDS.items() if answer in answers]
 
 
 def _line(axes: Axes, seconds: Sequence[Second], values: Sequence[float | None], title: str) -> None:
