@@ -10,7 +10,7 @@ time, or likewise. Work counts only while guarding: a row of UNITS says what cou
 is the last known one for unsure_s, since gait's answer comes and goes.
 
 What is amiss is a row of WATCHES: a bound of the exercise and the value it bounds, off for so long (posture lean_s, pace pace_s), while
-working; a lunge is judged once, when it is complete. A cue is said at most once in its again_s, and none within apart_s of another. Marks
+doing it; a lunge is judged once, when it is complete. A cue is said at most once in its again_s, and none within apart_s of another. Marks
 (work, half, rest, again, done, enough) are said when they are reached. What is said is a sound of lowest priority (monitor/sound.py
 keeps it out of every warning's way) and an event, the latter at most once in told_s.
 
@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from guardian.config import Coach as Dose
 from guardian.config import Config, cos_deg, ns
-from guardian.monitor.summary import thousandths
+from guardian.monitor.summary import Progress, thousandths
 from guardian.verdict import Direction, Evidence, Motion, Phase, Posture, Rep, Session, Training
 
 LOOK_NS = 100_000_000
@@ -55,7 +55,7 @@ class Unit(Struct, frozen=True):
     counts: Callable[[Gain], Legs | None]  # None: not doing it
     done: Callable[[Legs, float], float]  # how far it leads, each leg up to so many
     at_once: bool  # one is enough to have begun
-    afoot: bool  # done walking: else posture is not judged
+    afoot: bool  # done by walking backward: nothing is judged at other times
 
 
 UNITS: dict[str, Unit] = {
@@ -211,11 +211,10 @@ class Coach:
         dose = limits.dose
         self.memory.plans[exercise] = Plan(min(max(asked, dose.dose), dose.dose_most), why.strip()[:WHY_MOST])
 
-    @property
-    def done(self) -> float:
-        """Of all sets of this session."""
+    def progress(self, session: Session) -> Progress:
+        """Of this session, as of the last look; a session that began in this tick has none yet."""
         m = self.memory
-        return m.before + (m.training.done if m.training else 0.0)
+        return (m.training, m.before + m.training.done) if m.training is not None and session.id == m.session else (None, 0.0)
 
     def step(self, t_ns: int, motion: Motion, guarding: bool, session: Session | None, said: list[Said]) -> None:
         """One tick; what is to be said is appended to `said`."""
@@ -239,7 +238,7 @@ class Coach:
         if guarding:
             self._work(t_ns, dose, unit, gain, said)
             if m.phase is Phase.WORK:
-                self._watch(t_ns, limits, unit, motion, rep, said)
+                self._watch(t_ns, limits, motion, gain.backward or not unit.afoot, rep, said)
             if session.tally.near_falls > m.near_falls:
                 m.near_falls = session.tally.near_falls
                 if m.near_falls >= self._near_falls:
@@ -358,10 +357,10 @@ class Coach:
 
     # how it is done
 
-    def _watch(self, t_ns: int, limits: Limits, unit: Unit, motion: Motion, rep: Rep | None, said: list[Said]) -> None:
-        """Bounds that have been broken for long enough, and those of a lunge that is complete."""
+    def _watch(self, t_ns: int, limits: Limits, motion: Motion, doing: bool, rep: Rep | None, said: list[Said]) -> None:
+        """Bounds that have been broken for long enough while doing it, and those of a lunge that is complete."""
         m = self.memory
-        judged = motion.posture is Posture.UPRIGHT and (motion.walking or not unit.afoot)
+        judged = doing and motion.posture is Posture.UPRIGHT
         for watch in WATCHES:
             name = f"{watch.cue} {watch.value}"
             limit = watch.off(limits, motion) if judged else None

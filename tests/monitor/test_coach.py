@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from guardian.config import ConfigError, load
+from guardian.contract import SUMMARY_KEYS, BadPayload, parse_command
 from guardian.frame import Command
 from guardian.monitor.coach import JUDGEMENTS, UNITS, WATCHES, CoachMemory
 from guardian.monitor.obstacle import Behind
@@ -222,6 +223,14 @@ def test_leaning_for_two_seconds_while_training_is_said_and_shorter_is_not() -> 
     assert life.heard()[-1] == "coach_posture"
 
 
+def test_walking_back_forward_between_two_sprints_is_nobodys_pace() -> None:
+    life = training("run")
+    life.walk(BACKWARD, 7, 1.0, cadence=150)
+    life.walk(FORWARD, 20, 1.2, cadence=100)
+    assert at(life).phase is Phase.WORK
+    assert life.cues() == ["work"]
+
+
 def test_bending_down_between_two_walks_is_nobodys_posture() -> None:
     life = at_work()
     life.quality = replace(life.quality, lean_deg=30.0)
@@ -392,6 +401,11 @@ def test_a_dose_that_is_none_changes_nothing(command: Command) -> None:
     assert life.cues() == []
 
 
+def test_no_caregiver_can_send_a_dose() -> None:
+    with pytest.raises(BadPayload):
+        parse_command(b'{"v": 1, "cmd": "dose", "id": "walk", "value": "600 more"}')
+
+
 def test_a_plan_is_part_of_the_snapshot() -> None:
     life = Life(CONFIG)
     life.tick(commands=[dose("walk", "400 more")])
@@ -435,6 +449,17 @@ def test_the_summary_is_the_truth_of_the_session_and_of_it_alone() -> None:
     assert (summary["cautions"], summary["stops"], summary["warnings"]) == (2, 1, 3)
     assert (summary["near_falls"], summary["alarms"]) == (1, 0)
     assert "lunge_depth_m" not in summary
+
+
+def test_a_session_that_ends_in_its_own_tick_has_nothing_of_the_one_before() -> None:
+    life = training("walk")
+    life.walk(BACKWARD, 20)
+    life.tick(commands=[Command("exercise", "a", None, "treadmill"), Command("exercise", "b", None, "run")])
+    walked, passed = [event.evidence for event in life.events if event.event_type == "session_ended"]
+    assert walked["done"] == pytest.approx(20, abs=0.3)
+    assert (passed["steps"], passed["duration_s"]) == (0, 0.0)
+    assert "done" not in passed
+    assert at(life).unit == "m"
 
 
 def test_measures_that_were_never_known_are_absent() -> None:
@@ -504,7 +529,7 @@ def test_the_longest_summary_is_far_below_what_an_event_may_be() -> None:
         life.lunge(leg, depth_m=0.3123456)  # type: ignore[arg-type]
     life.walk(BACKWARD, 20, 0.654321, cadence=100.123456)
     summary = ended(life)
-    assert len(summary) >= 26
+    assert tuple(summary) == SUMMARY_KEYS
     assert all(isinstance(value, int | float | str) for value in summary.values())
     assert len(msgspec.json.encode(summary)) < MAX_PAYLOAD / 3
 
