@@ -514,6 +514,8 @@ def test_on_stairs_only_the_near_limit_counts() -> None:
         (Stride(walking=False, direction=Direction.STILL), False),
         (Stride(walking=True, direction=Direction.UNKNOWN), True),
         (Stride(walking=False, direction=Direction.UNKNOWN), False),
+        (Stride(walking=True, direction=Direction.TURNING), True),
+        (Stride(walking=False, direction=Direction.TURNING), False),
         (None, True),
     ],
 )
