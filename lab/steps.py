@@ -9,9 +9,9 @@ three steps have made a walk, counts against it. The reference is Mobilise-D's i
 made, also the spectrum: the greatest line of each 10 s of vertical acceleration, 1.8-3.6 Hz, times its duration. Per person, over the
 trials of both activities: |ours - theirs| / theirs; the bars are for the median over people.
 
-Then simulated sessions: steps within walks and in all (small steps of turns on the spot are mostly not counted), the direction that most
-of each minute's walking had against the one that most of it was said to have, distance against the way truly gone. People of the test
-population are those that no number was chosen on. Prints tables; 1 if a bar is missed. The reference needs the extra [lab].
+Then simulated sessions: steps within walks and in all (of the small steps of a turn on the spot some half are not felt), the direction
+that most of each minute's walking had against the one that most of it was said to have, distance against the way truly gone. People of
+the test population are those that no number was chosen on. Prints tables; 1 if a bar is missed. The reference needs the extra [lab].
 """
 
 import argparse
