@@ -569,6 +569,19 @@ def _check(config: Config, source: str) -> None:
         raise ConfigError(
             f"{source}: two parts share a GPIO pin: {pins} (ranger.trigger_pin, echo_pin, button.pin, buzzer.pin, vibration_pin)"
         )
+    _check_exercises(config, source)
+    _check_cues(config, source)
+    if config.fall.rule not in (LEARNED, *config.fall.published):
+        raise ConfigError(f"{source}: fall.rule = {config.fall.rule!r} is none of {', '.join((LEARNED, *config.fall.published))}")
+    if config.gait.walk_cadence > config.gait.run_cadence or config.gait.turn_end_deg_s > config.gait.turn_deg_s:
+        raise ConfigError(f"{source}: gait.walk_cadence must not exceed run_cadence, nor turn_end_deg_s turn_deg_s")
+    if config.estimate.upright_deg >= config.estimate.down_deg:
+        raise ConfigError(f"{source}: estimate.upright_deg must be below down_deg")
+    if config.supply.empty_v >= config.supply.full_v:
+        raise ConfigError(f"{source}: supply.empty_v must be below full_v")
+
+
+def _check_exercises(config: Config, source: str) -> None:
     for name, exercise in config.exercises.items():
         if exercise.stop_ttc_s >= exercise.caution_ttc_s:
             raise ConfigError(f"{source}: exercises.{name}: stop_ttc_s must be below caution_ttc_s, or caution is never heard")
@@ -581,18 +594,9 @@ def _check(config: Config, source: str) -> None:
             raise ConfigError(f"{source}: exercises.{name}: drift_caution_m must be below drift_stop_m, or caution is never heard")
     if len(config.exercises) > EXERCISES_MOST:
         raise ConfigError(f"{source}: {len(config.exercises)} rows in [exercises]; nobody counts more than {EXERCISES_MOST} beeps")
-    _check_cues(config, source)
     labels = [exercise.label for exercise in config.exercises.values()]
     if len(set(labels)) != len(labels):
         raise ConfigError(f"{source}: two rows of [exercises] share a label, and nobody could choose between them: {', '.join(labels)}")
-    if config.fall.rule not in (LEARNED, *config.fall.published):
-        raise ConfigError(f"{source}: fall.rule = {config.fall.rule!r} is none of {', '.join((LEARNED, *config.fall.published))}")
-    if config.gait.walk_cadence > config.gait.run_cadence or config.gait.turn_end_deg_s > config.gait.turn_deg_s:
-        raise ConfigError(f"{source}: gait.walk_cadence must not exceed run_cadence, nor turn_end_deg_s turn_deg_s")
-    if config.estimate.upright_deg >= config.estimate.down_deg:
-        raise ConfigError(f"{source}: estimate.upright_deg must be below down_deg")
-    if config.supply.empty_v >= config.supply.full_v:
-        raise ConfigError(f"{source}: supply.empty_v must be below full_v")
 
 
 def _check_coach(coach: Coach, where: str) -> None:
