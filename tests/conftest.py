@@ -2,7 +2,9 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +42,20 @@ def mosquitto() -> str:
     if found is None:
         absent("mosquitto", "mosquitto is not installed (apt install mosquitto)")
     return str(found)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's chromium, driven by Playwright."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        absent("chromium", "chromium is not installed (apt install chromium)")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        absent("chromium", "playwright is not installed (pip install playwright)")
+    with sync_playwright() as playwright:
+        # no-user-gesture-required is not given: the page must ask for its touch, as on a phone
+        made = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield made
+        made.close()

@@ -1,29 +1,9 @@
 """The report in a browser: nothing sticks out on a phone, on a desk or on paper, nothing is fetched, the right picture is shown."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.conftest import absent
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Debian's chromium, driven by Playwright."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        absent("chromium", "chromium is not installed (apt install chromium)")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        absent("chromium", "playwright is not installed (pip install playwright)")
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield made
-        made.close()
 
 
 @pytest.mark.parametrize(

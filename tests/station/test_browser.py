@@ -3,7 +3,6 @@
 The story plays at three times the speed of life. Nothing is waited for by the clock: each step waits until the page shows it.
 """
 
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,6 @@ from guardian.sim.scenarios import SCENARIOS
 from lab.durability import Broker
 from lab.household import PASSWORD, Household, Program, Somebody
 from lab.worn import Worn
-from tests.conftest import absent
 from tests.station.ward import soon
 
 LIMIT_MS = 30_000
@@ -37,23 +35,6 @@ OTHERS = [
     Somebody("mother", "Mother", power="off", state="OFF", session=False),
     Somebody("father", "F", None),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Debian's chromium, driven by Playwright."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        absent("chromium", "chromium is not installed (apt install chromium)")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        absent("chromium", "playwright is not installed (pip install playwright)")
-    with sync_playwright() as playwright:
-        # no-user-gesture-required is not given: the page must ask for its touch, as on a phone
-        made = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield made
-        made.close()
 
 
 @pytest.fixture
