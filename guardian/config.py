@@ -38,6 +38,10 @@ CHIP_LSB: dict[str, tuple[float, float]] = {
 }
 
 
+COUNTED = "exercise_changed"  # the row of [sounds] whose beep is counted
+EXERCISES_MOST = 10
+
+
 class ConfigError(ValueError):
     """guardian.toml says something that cannot be; the message names file, key, bound and remedy."""
 
@@ -266,6 +270,27 @@ class Sound(Section, frozen=True, kw_only=True):
         return sum(self.on_off_ms) * 1_000_000
 
 
+class Coach(Section, frozen=True, kw_only=True):
+    """The dose of one exercise, and what its coach watches. An absent bound is not watched.
+
+    `dose` is that of one set in `unit`: s walking backward, m walked backward, stairs, or reps of each leg.
+    """
+
+    unit: Literal["s", "m", "stairs", "reps"]
+    dose: Annotated[float, Meta(ge=1, le=7200)]  # to begin with
+    dose_most: Annotated[float, Meta(ge=1, le=7200)]  # a plan grows it up to this
+    sets: Annotated[int, Meta(ge=1, le=20)]
+    rest_s: Annotated[float, Meta(ge=0, le=900)]
+    warm_up_s: Annotated[float, Meta(ge=0, le=1800)]  # of light forward movement
+    lean_deg: Annotated[float, Meta(ge=1, le=45)]
+    cadence_least: Annotated[float, Meta(ge=20, le=300)] | None = None  # steps/min
+    cadence_most: Annotated[float, Meta(ge=20, le=300)] | None = None
+    speed_most_m_s: Annotated[float, Meta(ge=0.1, le=10)] | None = None
+    regularity_least: Unit | None = None
+    rep_least_s: Annotated[float, Meta(ge=0.1, le=30)] | None = None  # down and up
+    depth_least_m: Annotated[float, Meta(ge=0.01, le=1)] | None = None
+
+
 class Exercise(Section, frozen=True, kw_only=True):
     label: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^\S(.*\S)?\Z")]  # what people choose by, in Home Assistant too
     obstacle: Literal["ttc", "near", "backward"]
@@ -274,6 +299,28 @@ class Exercise(Section, frozen=True, kw_only=True):
     near_m: Metres
     fall_threshold: Unit
     lying_s: Seconds | None = None  # absent: the soft-collapse net is off
+    coach: Coach | None = None  # absent: worn between exercises
+
+
+class Cue(Section, frozen=True, kw_only=True):
+    """One thing the coach says, by the sound `coach_<its name>` and as an event."""
+
+    on: bool
+    again_s: Annotated[float, Meta(ge=0, le=3600)]  # heard at most once in this; 0: a mark, heard whenever it is reached
+    told_s: Annotated[float, Meta(ge=0, le=86400)]  # caregivers are told at most once in this
+    wait_s: Annotated[float, Meta(ge=0, le=60)]  # dropped when it could not be heard within this
+
+
+class Coaching(Section, frozen=True, kw_only=True):
+    begun_s: Seconds
+    unsure_s: Seconds
+    lean_s: Seconds
+    pace_s: Seconds
+    apart_s: Seconds
+    near_falls: Count
+    tally_s: Annotated[float, Meta(ge=1, le=60)]
+    tally_idle_s: Annotated[float, Meta(ge=1, le=3600)]
+    cues: dict[Name, Cue]
 
 
 class Mqtt(Section, frozen=True, kw_only=True):
@@ -345,6 +392,7 @@ class Config(Section, frozen=True, kw_only=True):
     obstacle: ObstacleConfig
     health: Health
     policy: Policy
+    coach: Coaching
     exercises: dict[Name, Exercise]
     sounds: dict[Name, Sound]
     mqtt: Mqtt
@@ -363,7 +411,7 @@ class Calibration(Section, frozen=True, kw_only=True):
 
 def load(local: Path | None = LOCAL, overrides: dict[str, Any] | None = None) -> Config:
     """The shipped guardian.toml with `local` and then `overrides` laid over it; see layered."""
-    return layered(Config, SHIPPED, local, overrides, _check)
+    return _each_exercise_sounding(layered(Config, SHIPPED, local, overrides, _check))
 
 
 def layered(kind: type[T], shipped: Path, local: Path | None, overrides: dict[str, Any] | None, check: Callable[[T, str], None]) -> T:
@@ -417,6 +465,22 @@ def _laid_over(under: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+def _each_exercise_sounding(config: Config) -> Config:
+    """With a sound for each exercise in place of the row `exercise_changed`: that row's beep as often as the exercise's place in its table.
+
+    `exercise_<name>`; a row of that name in a file stays as it is. Priorities go down by one from the row's.
+    """
+    beep = config.sounds.get(COUNTED)
+    if beep is None:
+        return config
+    sounds = {name: sound for name, sound in config.sounds.items() if name != COUNTED}
+    for place, (name, exercise) in enumerate(config.exercises.items()):
+        said = f"{beep.meaning}: {exercise.label}"
+        row = Sound(priority=beep.priority - place, on_off_ms=beep.on_off_ms * (place + 1), meaning=said)
+        sounds.setdefault(f"exercise_{name}", row)
+    return msgspec.structs.replace(config, sounds=sounds)
+
+
 def _check(config: Config, source: str) -> None:
     """What no single key's bound can say."""
     axes = [config.imu.forward, config.imu.left, config.imu.up]
@@ -433,6 +497,11 @@ def _check(config: Config, source: str) -> None:
     for name, exercise in config.exercises.items():
         if exercise.stop_ttc_s >= exercise.caution_ttc_s:
             raise ConfigError(f"{source}: exercises.{name}: stop_ttc_s must be below caution_ttc_s, or caution is never heard")
+        if exercise.coach is not None:
+            _check_coach(exercise.coach, f"{source}: exercises.{name}.coach")
+    if len(config.exercises) > EXERCISES_MOST:
+        raise ConfigError(f"{source}: {len(config.exercises)} rows in [exercises]; nobody counts more than {EXERCISES_MOST} beeps")
+    _check_cues(config, source)
     labels = [exercise.label for exercise in config.exercises.values()]
     if len(set(labels)) != len(labels):
         raise ConfigError(f"{source}: two rows of [exercises] share a label, and nobody could choose between them: {', '.join(labels)}")
@@ -442,6 +511,24 @@ def _check(config: Config, source: str) -> None:
         raise ConfigError(f"{source}: estimate.upright_deg must be below down_deg")
     if config.supply.empty_v >= config.supply.full_v:
         raise ConfigError(f"{source}: supply.empty_v must be below full_v")
+
+
+def _check_coach(coach: Coach, where: str) -> None:
+    if coach.dose > coach.dose_most:
+        raise ConfigError(f"{where}: dose must be at most dose_most")
+    if coach.cadence_least is not None and coach.cadence_most is not None and coach.cadence_least >= coach.cadence_most:
+        raise ConfigError(f"{where}: cadence_least must be below cadence_most, or one of them is always said")
+
+
+def _check_cues(config: Config, source: str) -> None:
+    cues = {f"coach_{name}" for name in config.coach.cues}
+    unheard = cues - config.sounds.keys()
+    if unheard:
+        raise ConfigError(f"{source}: coach.cues has no sound in [sounds] for {', '.join(sorted(unheard))}")
+    most = max(config.sounds[name].priority for name in cues)
+    least, other = min((sound.priority, name) for name, sound in config.sounds.items() if name not in cues)
+    if most >= least:
+        raise ConfigError(f"{source}: sounds.{other}.priority = {least} must be above those of the coach's sounds, which go up to {most}")
 
 
 def axis_row(axis: Axis) -> tuple[int, int, int]:

@@ -65,6 +65,16 @@ STATE_KEYS = (
 QUIET_STATE_KEYS = frozenset({"distance_m", "steps", "cadence", "battery", "uptime_s"})  # their change alone publishes nothing
 EVENT_KEYS = ("v", "id", "boot", "seq", "event_type", "severity", "t", "uptime_s", "exercise", "evidence")
 
+# session_ended's evidence, all scalar; units stand in the names. Means are over the time of walking (lunge_depth_m: over lunges).
+# Absent: what was never known, and from `unit` on all of an exercise without a coach. `unit`: s or m walked backward, stairs, reps of
+# each leg; `dose` is of one set, `done` of all.
+SUMMARY_KEYS = (
+    "reason", "session", "duration_s", "walking_s", "steps", "distance_m", "stairs", "lunges_left", "lunges_right",
+    "cautions", "stops", "warnings", "near_falls", "alarms",
+    "cadence", "speed_m_s", "regularity", "symmetry", "lean_deg", "sway_deg", "lunge_depth_m",
+    "unit", "dose", "done", "sets", "sets_done", "phase",
+)  # fmt: skip
+
 NOBODY = 16  # reason code of a PUBACK, MQTT 5, 3.4.2.1: no matching subscribers
 REFUSED = 0x80  # a reason code from here on is a failure (MQTT 5, 2.4)
 

@@ -103,6 +103,7 @@ class Training(Struct, frozen=True, gc=False):
     dose: float
     set_number: int = 1  # of sets
     sets: int = 1
+    spent_s: float = 0.0  # of the warm-up (light movement alone), or of the rest
 
 
 class Gap(Struct, frozen=True, gc=False):
@@ -135,6 +136,31 @@ class Alarm(Struct, frozen=True, gc=False):
     acknowledged: bool = False
 
 
+class Mean(Struct, frozen=True, gc=False):
+    """A weighted mean in the making; weights are seconds of walking, or repetitions."""
+
+    total: float = 0.0
+    weight: float = 0.0
+
+
+class Tally(Struct, frozen=True, gc=False):
+    """What a session has come to so far, up to date to the second; journalled, so that a restart goes on with it."""
+
+    duration_ns: int = 0  # without the time of restarts
+    walking_ns: int = 0
+    distance_m: float = 0.0
+    stairs: int = 0
+    lunges_left: int = 0
+    lunges_right: int = 0
+    means: dict[str, Mean] = {}  # of Motion's fields over the time of walking, and lunge_depth_m over lunges
+    cautions: int = 0  # entries into CAUTION that were heard
+    stops: int = 0  # into STOP
+    near_falls: int = 0
+    alarms: int = 0
+    training: Training | None = None
+    done: float = 0.0  # of all sets, in the training's unit
+
+
 class Session(Struct, frozen=True, gc=False):
     """A guarded exercise session. `id` is that of its session_started event."""
 
@@ -142,6 +168,7 @@ class Session(Struct, frozen=True, gc=False):
     exercise: str
     t_ns: int  # when it started, this boot's clock (0 when it was opened before a restart)
     steps: int = 0  # taken in it so far
+    tally: Tally = Tally()
 
 
 class Alert(Struct, frozen=True, gc=False):

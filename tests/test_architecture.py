@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from guardian import contract
-from guardian.config import SHIPPED, Config, load
+from guardian.config import SHIPPED, Coach, Config, Cue, load
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "guardian"
@@ -169,6 +169,8 @@ def test_every_number_of_guardian_toml_is_read_somewhere() -> None:
         if name not in {"exercises", "sounds"} and f".{key}" not in source
     ]
     unread += [f"exercises.*.{key}" for key in table["exercises"]["walk"] if f".{key}" not in source]
+    unread += [f"exercises.*.coach.{key}" for key in Coach.__struct_fields__ if f".{key}" not in source]
+    unread += [f"coach.cues.*.{key}" for key in Cue.__struct_fields__ if f".{key}" not in source]
     assert not unread
 
 

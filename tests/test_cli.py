@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 from argparse import Namespace
+from io import StringIO
 from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from guardian import app
 from guardian.__main__ import COMMANDS, main, parser
@@ -16,16 +18,17 @@ from guardian.commands import check
 from guardian.commands.calibrate import Moved, judged
 from guardian.commands.card import BEGIN, END, card, rhythm
 from guardian.commands.sim import as_another
+from guardian.commands.view import Story, picture
 from guardian.commands.words import TEXTS
 from guardian.config import Config, Sound, load
 from guardian.contract import EVENTS
 from guardian.drivers.imu import Refusal
-from guardian.frame import Echo, ImuSample
+from guardian.frame import Echo, Frame, ImuSample
 from guardian.recording import read
 from guardian.sim.bench import Bench
 from guardian.sim.recorded import RecordedWorld
 from guardian.sim.scenarios import SCENARIOS
-from guardian.verdict import Alarm, Resume, State
+from guardian.verdict import Alarm, Gap, Motion, Obstacle, Phase, Resume, Session, State, Training, Verdict
 
 STILL = [[0.0, 0.0, 9.80665, 0.0, 0.0, 0.0]] * 2
 
@@ -327,6 +330,45 @@ def test_the_card_is_written_between_its_markers(tmp_path: Path) -> None:
     page.write_text("no markers")
     assert main(["sounds", "--card", "--into", str(page)]) == 2
     assert page.read_text() == "no markers"
+
+
+def test_the_card_explains_the_coach_and_names_each_exercise_by_its_beeps(config: Config) -> None:
+    page = card(config)
+    coach, exercises = page.split("### The coach", 1)[1].split("###", 1)[0], page.split("### Exercises", 1)[1].split("###", 1)[0]
+    assert all(config.sounds[f"coach_{cue}"].meaning in coach for cue in config.coach.cues)
+    beeps = [row.split("`")[1].count("━") for row in exercises.splitlines() if row.startswith("| `")]
+    assert beeps == list(range(1, len(config.exercises) + 1))
+
+
+# the live view
+
+
+def seen(config: Config, training: Training | None, exercise: str = "walk") -> list[str]:
+    """The lines of the picture on a terminal of 80 columns."""
+    session = Session("a-1-1", exercise, 0) if training else None
+    verdict = Verdict(10**9, State.GUARDING, Obstacle.CLEAR, None, (), Motion(), Gap(), session, None, exercise, training=training)
+    out = Console(width=80, file=StringIO(), force_terminal=False)
+    out.print(picture(config, "a story", Frame(10**9), verdict, Story()))
+    return out.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("training", "exercise", "words"),
+    [
+        (Training(Phase.WORK, "s", 150.0, 300.0), "walk", ("work", "████████░░░░░░░░", "150 of 300 s")),
+        (Training(Phase.WARM_UP, "s", 0.0, 300.0, spent_s=30.0), "walk", ("warm-up", "████░░░░", "30 of 120 s")),
+        (Training(Phase.REST, "m", 20.0, 20.0, 2, 4, 15.0), "run", ("rest", "15 of 60 s, set 2 of 4")),
+        (Training(Phase.DONE, "reps", 12.0, 10.0), "lunges", ("done", "████████████████", "12 of 10 reps a leg")),
+        (None, "walk", ("no session",)),
+    ],
+)
+def test_the_live_view_shows_phase_and_progress_in_a_line(
+    training: Training | None, exercise: str, words: tuple[str, ...], config: Config
+) -> None:
+    lines = seen(config, training, exercise)
+    assert len(lines) <= 23
+    line = next(line for line in lines if " training " in line)
+    assert all(word in line for word in words), line
 
 
 # erase

@@ -194,12 +194,13 @@ def replay(tmp_path: Path, capsys: pytest.CaptureFixture[str], trials: dict[str,
 
 def test_a_fall_in_motion_data_is_told_with_its_time_and_evidence(fall: Array, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = replay(tmp_path, capsys, {"F02": fall})
-    assert [line["event_type"] for line in lines] == ["session_started", "imminent_fall", "fall_suspected", "replayed"]
+    assert [line["event_type"] for line in lines] == ["session_started", "coach", "imminent_fall", "fall_suspected", "replayed"]
+    assert lines[1]["evidence"]["cue"] == "work", "who walks backward at once has warmed up enough"
     assert all(line["trial"] == "F02" for line in lines)
     assert "variant" not in lines[0]
-    assert lines[2]["evidence"]["impact_g"] > 2.5
+    assert lines[3]["evidence"]["impact_g"] > 2.5
     impact_s = fall[np.argmax(np.linalg.norm(fall[:, 1:4], axis=1)), 0]
-    assert impact_s - 1.0 < lines[1]["t_s"] < impact_s
+    assert impact_s - 1.0 < lines[2]["t_s"] < impact_s
     end = lines[-1]
     assert end["t_s"] == end["duration_s"] == pytest.approx(fall[-1, 0])
     assert end["guarded_s"] == pytest.approx(end["duration_s"] - lines[0]["t_s"], abs=0.02)

@@ -10,7 +10,7 @@ LONG_MS, SHORT_MS = 250, 100
 STEADY = "━━━━━━━━━━"
 LOOP_MS = 1300  # of a sound that goes on, this much is drawn
 GAPS = ((1, 200), (2, 400), (3, 650), (4, 1 << 30))  # columns, for a gap shorter than this (ms)
-GROUPS: tuple[tuple[str, frozenset[str]], ...] = (
+GROUPS: tuple[tuple[str, frozenset[str]], ...] = (  # heading, names; one that ends in _ stands for all that begin so
     (
         "Falls",
         frozenset(
@@ -20,6 +20,8 @@ GROUPS: tuple[tuple[str, frozenset[str]], ...] = (
     ("Behind you", frozenset(["near", "stop", "caution_fast", "caution", "straighten_up"])),
     ("Not guarding", frozenset(["not_guarding", "unguarded", "session_ended"])),
     ("Something is wrong", frozenset(FAULTS)),
+    ("Exercises: as many beeps as the exercise's place", frozenset(["exercise_"])),
+    ("The coach: a tick, then what it says; cut short by any warning", frozenset(["coach_"])),
 )
 REST = "Marks"
 
@@ -57,17 +59,24 @@ def gestures(config: Config) -> list[tuple[str, str]]:
         (f"let go, then hold {p.clear_hold_s:g} s, standing", "clears an open alarm"),
         (f"let go, then hold {p.sos_hold_s:g} s, on the floor", "SOS again"),
         (f"three short presses within {p.triple_press_s:g} s", "off: take the belt off silently"),
+        (
+            f"two short presses, and no third for {p.triple_press_s:g} s, settling or guarding, not lying",
+            "the next exercise: ends the session, begins another; the beeps say which",
+        ),
     ]
+
+
+def _group(sound: str) -> str:
+    return next((heading for heading, names in GROUPS if sound in names or sound.partition("_")[0] + "_" in names), REST)
 
 
 def card(config: Config) -> str:
     """The page. Markdown, ends with a newline."""
     lines = ["## Card of sounds and gestures", "", "`━━━` long, `━` middle, `•` short beep.", ""]
     by_urgency = sorted(config.sounds, key=lambda name: -config.sounds[name].priority)
-    grouped = frozenset[str]().union(*(names for _, names in GROUPS))
-    for heading, names in (*GROUPS, (REST, frozenset(by_urgency) - grouped)):
+    for heading in (*(heading for heading, _ in GROUPS), REST):
         lines += [f"### {heading}", "", "| you hear | | it means |", "|---|---|---|"]
-        rows = [config.sounds[name] for name in by_urgency if name in names]
+        rows = [config.sounds[name] for name in by_urgency if _group(name) == heading]
         lines += [f"| `{rhythm(sound)}` | {how_often(sound)} | {sound.meaning} |" for sound in rows]
         lines.append("")
     lines += ["### The button", "", "| do | it means |", "|---|---|"]

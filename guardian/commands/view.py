@@ -16,12 +16,14 @@ from guardian.commands.card import rhythm
 from guardian.commands.words import line_of, style_of
 from guardian.config import Config
 from guardian.frame import Fault, Frame
-from guardian.verdict import Alarm, Obstacle, State, Verdict
+from guardian.verdict import Alarm, Obstacle, Phase, State, Verdict
 
 REFRESH_S = 0.1
 WIDTH = 78
 STORY_ROWS = 5
 CAREGIVER_ROWS = 5
+TRAINING_BAR = 16
+PHASES: dict[Phase, str] = {Phase.WARM_UP: "yellow", Phase.WORK: "bold green", Phase.REST: "cyan", Phase.DONE: "bold cyan"}
 STATES: dict[State, str] = {
     State.OFF: "dim",
     State.SETTLING: "yellow",
@@ -153,7 +155,7 @@ class LiveView:
 
 
 def picture(config: Config, title: str, frame: Frame, verdict: Verdict, story: Story) -> RenderableType:
-    """The device in one tick, what happened last, and what the caregiver has been told: 20 lines."""
+    """The device in one tick, what happened last, and what the caregiver has been told: 21 lines."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(style="dim", min_width=8, no_wrap=True)
     grid.add_column(no_wrap=True, overflow="ellipsis", max_width=WIDTH - 14, ratio=1)
@@ -162,6 +164,7 @@ def picture(config: Config, title: str, frame: Frame, verdict: Verdict, story: S
     grid.add_row("", _bar(config, verdict))
     grid.add_row("sound", _sound(config, verdict))
     grid.add_row("motion", _motion(verdict))
+    grid.add_row("training", _training(config, verdict))
     grid.add_row("faults", Text(", ".join(verdict.faults) or "none", style="yellow" if verdict.faults else "dim"))
     device = Panel(
         grid,
@@ -232,6 +235,23 @@ def _on(on_off_ms: tuple[int, ...], age_ms: int, loops: bool) -> bool:
             return index % 2 == 0
         age_ms -= ms
     return False
+
+
+def _training(config: Config, verdict: Verdict) -> Text:
+    """Phase and progress: `work  ████░░░░  120 of 300 s`, with the set where there are several."""
+    training, coach = verdict.training, config.exercises[verdict.exercise].coach
+    if training is None or coach is None:
+        return Text("no session" if verdict.session is None else "no coach in this exercise", style="dim")
+    lasts_s = {Phase.WARM_UP: coach.warm_up_s, Phase.REST: coach.rest_s}.get(training.phase)
+    done, whole, unit = (training.done, training.dose, training.unit) if lasts_s is None else (training.spent_s, lasts_s, "s")
+    filled = max(0, min(TRAINING_BAR, int(TRAINING_BAR * done / whole))) if whole else TRAINING_BAR
+    legs = " a leg" if unit == "reps" else ""
+    sets = f", set {training.set_number} of {training.sets}" if training.sets > 1 else ""
+    return Text.assemble(
+        (f"{training.phase.value.replace('_', '-'):8s}", PHASES[training.phase]),
+        ("█" * filled + "░" * (TRAINING_BAR - filled), PHASES[training.phase]),
+        f"  {done:.0f} of {whole:.0f} {unit}{legs}{sets}",
+    )
 
 
 def _motion(verdict: Verdict) -> str:

@@ -66,6 +66,8 @@ class Monitor:
             "policy": self.policy,
             "presses": self.policy.presses,
             "sounds": self.policy.sounds,
+            "summary": self.policy.summary,
+            "coach": self.policy.coach,
         }
 
     def snapshot(self) -> dict[str, Any]:

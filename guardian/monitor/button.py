@@ -1,5 +1,8 @@
 """The button as presses: the gestures of monitor/policy.py are sentences about these words.
 
+Two short presses mean something only if no third follows: they are a double once triple_press_s from the beginning of the first have passed
+without one begun. A third that begins in time and is released too late makes neither.
+
 A press counts only if its beginning was seen: a button that is held when the program starts (lain on, stuck) begins no press until it
 has been released once.
 """
@@ -20,6 +23,7 @@ class Press(Struct, frozen=True, gc=False):
     upright: bool = False  # upright in every tick of this press
     triple: bool = False  # the third of three short presses was released in this tick
     short: bool = False  # a short press was released in this tick
+    double: bool = False  # two short presses, and in this tick it is certain that they are no three
 
 
 class ButtonMemory(Struct):
@@ -29,6 +33,7 @@ class ButtonMemory(Struct):
     began_ns: int | None = None
     upright: bool = False
     shorts_ns: list[int] = []
+    taps_ns: list[int] = []  # beginnings of the short presses that may become a double
 
 
 class ButtonPresses:
@@ -43,13 +48,17 @@ class ButtonPresses:
         """A short press that did something does not also count toward three."""
         self.memory.shorts_ns = []
 
+    def forget_double(self) -> None:
+        """Nor toward two."""
+        self.memory.taps_ns = []
+
     def step(self, t_ns: int, level: bool, upright: bool) -> Press:
         """The press in this tick; `upright` is the wearer's posture now."""
         m = self.memory
         if not level:
             m.seen_released = True
             if m.began_ns is None:
-                return IDLE
+                return IDLE if not m.taps_ns or t_ns - m.taps_ns[0] <= self._triple_ns else self._settle()
             return self._release(t_ns, m.began_ns)
         if not m.seen_released:
             return Press(pressed=True)
@@ -68,7 +77,14 @@ class ButtonPresses:
         triple = len(m.shorts_ns) >= 3
         if triple:
             m.shorts_ns = []
+        m.taps_ns = [*m.taps_ns, began_ns] if short and not triple else []
         return Press(began_ns=began_ns, held_ns=held_ns, released=True, upright=m.upright, triple=triple, short=short)
+
+    def _settle(self) -> Press:
+        """The time for a third press is over."""
+        m = self.memory
+        double, m.taps_ns = len(m.taps_ns) == 2, []
+        return Press(double=double)
 
 
 IDLE = Press()

@@ -5,6 +5,9 @@ rows of TRANSITIONS are then read from top to bottom, and the first whose state 
 most one a tick. A row says in words when it applies, where it leads, and what is told. No row counts ticks, and timers
 run on through IMU faults: not upright stays not upright until it is seen otherwise.
 
+One session is of one exercise: another exercise, chosen by a caregiver or by two short presses, ends it and begins the next in the same
+tick, so that the nets that need a session are never without one.
+
 An alarm opens on entering DOWN or FALLEN and keeps the id of the event that opened it until it is cancelled or cleared; FALLEN is left
 only by a person: the wearer holding the button upright, or a caregiver's clear that names the alarm.
 """
@@ -17,6 +20,7 @@ from msgspec.structs import replace
 from guardian.config import Config, Exercise, ns
 from guardian.frame import Command, Fault, Frame
 from guardian.monitor.button import ButtonPresses, Press
+from guardian.monitor.coach import Coach, Said
 from guardian.monitor.estimate import Pose
 from guardian.monitor.fall import FallSigns
 from guardian.monitor.gait import Stride
@@ -25,6 +29,7 @@ from guardian.monitor.obstacle import Behind
 from guardian.monitor.quality import Quality
 from guardian.monitor.repetitions import Reps
 from guardian.monitor.sound import SoundChoice
+from guardian.monitor.summary import Summary, evidence
 from guardian.verdict import Alarm, Direction, Event, Evidence, Motion, Obstacle, Posture, Resume, Session, State, Verdict
 
 NEVER = 1 << 62  # ns; older than anything
@@ -63,6 +68,7 @@ class Facts(Struct):
     acknowledged: bool
     command: Command | None  # a caregiver's, naming the open alarm where it must; or the system's
     signs: Evidence  # what the fall rule saw
+    motion: Motion
 
 
 class Times(Struct, frozen=True):
@@ -167,6 +173,13 @@ TRANSITIONS: tuple[Row, ...] = (
         OFF,
         "not_worn",
         "session_ended",
+    ),
+    Row(
+        (SETTLING, GUARDING),
+        "two short presses and no third: the next exercise",
+        lambda f, t: f.press.double and f.posture is not Posture.DOWN,  # who lies may have pressed it in falling
+        None,
+        "exercise_changed",
     ),
     # IMMINENT
     Row((IMMINENT,), "not upright", lambda f, t: f.posture is Posture.DOWN, DOWN, "fall_suspected"),
@@ -307,6 +320,8 @@ class Policy:
         self._priority = {name: sound.priority for name, sound in config.sounds.items()}
         self.presses = ButtonPresses(config)
         self.sounds = SoundChoice(config)
+        self.summary = Summary(config)
+        self.coach = Coach(config)
         exercise = resume.exercise if resume.exercise in config.exercises else config.device.exercise
         alarm, session = resume.alarm, resume.session
         self.memory = PolicyMemory(
@@ -346,21 +361,24 @@ class Policy:
                 events.append(m.alarm.told)
         posture = pose.posture if pose and condition.imu_ok else Posture.UNKNOWN
         self._look(t_ns, frame, condition, posture, pose, stride, signs)
+        motion = self._motion(condition, posture, pose, stride, quality, reps)
         press = self.presses.step(t_ns, frame.button, posture is Posture.UPRIGHT)
         if press.began and m.state is not OFF:
             happened.append("press")
         holds = self._holds(t_ns, press, posture)
         powering_off = False
-        for command in self._act_on(frame.commands, t_ns, events, happened) or (None,):
-            facts = self._facts(t_ns, condition, posture, pose, press, holds, signs, command)
+        for command in self._act_on(frame.commands, t_ns, motion, events, happened) or (None,):
+            facts = self._facts(t_ns, condition, posture, pose, press, holds, signs, command, motion)
             powering_off = powering_off or (command is not None and command.cmd == "power_off")
             for row in self._rows[m.state]:
                 if row.so(facts, self._times):
                     self._take(row, facts, events, happened)
+                    press = replace(press, double=False)  # once, however many commands there are
                     break
         self._tell_faults(t_ns, condition.faults, events)
         self._tell_obstacle(t_ns, behind, events)
         self._count_steps(stride)
+        self._train(t_ns, motion, events, happened)
         alert = self.sounds.step(t_ns, self._standing(t_ns, behind), happened)
         return Verdict(
             t_ns=t_ns,
@@ -368,31 +386,35 @@ class Policy:
             obstacle=behind.obstacle,
             alert=alert,
             events=tuple(events),
-            motion=Motion(
-                posture=posture,
-                lean_cos=pose.lean_cos if pose and posture is not Posture.UNKNOWN else None,
-                walking=stride.walking and condition.imu_ok,
-                steps=stride.steps,
-                cadence=stride.cadence if condition.imu_ok else 0.0,
-                direction=stride.direction if condition.imu_ok else Direction.UNKNOWN,
-                speed_m_s=quality.speed_m_s if condition.imu_ok else 0.0,
-                distance_m=quality.distance_m,
-                regularity=quality.regularity,
-                symmetry=quality.symmetry,
-                sway_deg=quality.sway_deg,
-                lean_deg=quality.lean_deg,
-                stairs=reps.stairs,
-                lunges_left=reps.lunges_left,
-                lunges_right=reps.lunges_right,
-                rep=reps.rep,
-            ),
+            motion=motion,
             gap=behind.gap,
             session=m.session,
             alarm=m.alarm,
             exercise=m.exercise,
             faults=self._names(condition.faults),
             charge=condition.charge,
+            training=self.coach.memory.training,
             powering_off=powering_off,
+        )
+
+    def _motion(self, condition: Condition, posture: Posture, pose: Pose | None, stride: Stride, quality: Quality, reps: Reps) -> Motion:
+        return Motion(
+            posture=posture,
+            lean_cos=pose.lean_cos if pose and posture is not Posture.UNKNOWN else None,
+            walking=stride.walking and condition.imu_ok,
+            steps=stride.steps,
+            cadence=stride.cadence if condition.imu_ok else 0.0,
+            direction=stride.direction if condition.imu_ok else Direction.UNKNOWN,
+            speed_m_s=quality.speed_m_s if condition.imu_ok else 0.0,
+            distance_m=quality.distance_m,
+            regularity=quality.regularity,
+            symmetry=quality.symmetry,
+            sway_deg=quality.sway_deg,
+            lean_deg=quality.lean_deg,
+            stairs=reps.stairs,
+            lunges_left=reps.lunges_left,
+            lunges_right=reps.lunges_right,
+            rep=reps.rep,
         )
 
     # what is so
@@ -440,6 +462,7 @@ class Policy:
         holds: int,
         signs: FallSigns | None,
         command: Command | None,
+        motion: Motion,
     ) -> Facts:
         m = self.memory
         entered_ns = t_ns if m.entered_ns is None else m.entered_ns
@@ -471,6 +494,7 @@ class Policy:
             acknowledged=m.alarm is not None and m.alarm.acknowledged,
             command=command,
             signs=signs.evidence if signs else {},
+            motion=motion,
         )
 
     # what is done
@@ -481,20 +505,22 @@ class Policy:
         before = m.state
         if row.event == "sos":
             m.used_press_ns = facts.press.began_ns
-        evidence = self._evidence(row, facts)
         if row.sound:
             happened.append(row.sound)
         event = row.event
         if event == "guarding" and m.session is None:
             event = "session_started"
         if event == "session_ended":
-            self._end_session(t_ns, "power_off" if _asked(facts, "power_off") else "three_presses", events)
+            self._end_session(t_ns, "power_off" if _asked(facts, "power_off") else "three_presses", facts.motion, events)
+        elif event == "exercise_changed":
+            names = list(self._config.exercises)
+            self._change_exercise(names[(names.index(m.exercise) + 1) % len(names)], t_ns, facts.motion, events, happened)
         elif event:
-            told = self._event(t_ns, event, evidence)
+            told = self._event(t_ns, event, self._evidence(row, facts))
             events.append(told)
             self._note(told)
             if event == "not_worn":
-                self._end_session(t_ns, "not_worn", events)
+                self._end_session(t_ns, "not_worn", facts.motion, events)
         if row.to is not None and row.to is not before:
             self._enter(row.to, before, t_ns)
             m.off_not_worn = event == "not_worn"
@@ -531,6 +557,8 @@ class Policy:
             case "acknowledged":
                 if m.alarm:
                     m.alarm = replace(m.alarm, acknowledged=True)
+            case "near_fall":
+                self.summary.nearly_fell()
             case "session_started":
                 m.session = Session(told.id, m.exercise, told.t_ns)
                 m.steps_base = None
@@ -541,6 +569,12 @@ class Policy:
         m = self.memory
         m.state, m.entered_ns, m.holds_ns = to, t_ns, []
         self.presses.forget_shorts()
+        if {to, before} != {SETTLING, GUARDING}:  # two presses with the guarding chirp between them are two
+            self.presses.forget_double()
+        if to not in (SETTLING, GUARDING):
+            self.sounds.hush_coach()
+        if to in ALARM and before not in ALARM:
+            self.summary.alarmed()
         if to in (OFF, GUARDING):
             m.told_not_guarding = False
         if before in ALARM and to not in ALARM:
@@ -551,23 +585,37 @@ class Policy:
         if to is SETTLING:
             m.moved_ns = t_ns
 
-    def _end_session(self, t_ns: int, reason: str, events: list[Event]) -> None:
+    def _end_session(self, t_ns: int, reason: str, motion: Motion, events: list[Event]) -> None:
         m = self.memory
         if m.session is None:
             return
-        evidence: Evidence = {"reason": reason, "session": m.session.id, "steps": m.session.steps}
-        if m.session.t_ns:
-            evidence["duration_s"] = (t_ns - m.session.t_ns) / 1e9
-        events.append(self._event(t_ns, "session_ended", evidence))
+        session = self.summary.step(t_ns, motion, m.session, self.coach.memory.training, self.coach.done, last=True)
+        events.append(self._event(t_ns, "session_ended", evidence(session, reason)))
         m.session = None
+
+    def _change_exercise(self, to: str, t_ns: int, motion: Motion, events: list[Event], happened: list[str]) -> None:
+        m = self.memory
+        within = m.session is not None
+        self._end_session(t_ns, "exercise_changed", motion, events)
+        was, lying_s, m.exercise = m.exercise, self.exercise.lying_s, to
+        if lying_s is None:  # lay down when that was allowed
+            m.upright_since_alarm = False
+        happened.append(f"exercise_{to}")
+        events.append(self._event(t_ns, "exercise_changed", {"from": was, "to": to}))
+        if within:
+            told = self._event(t_ns, "session_started", {"rule": "another exercise"})
+            events.append(told)
+            self._note(told)
 
     def _event(self, t_ns: int, event_type: str, evidence: Evidence) -> Event:
         m = self.memory
         m.seq += 1
         return Event(f"{self._id}-{m.seq}", m.seq, event_type, t_ns, m.exercise, evidence)
 
-    def _act_on(self, commands: tuple[Command, ...], t_ns: int, events: list[Event], happened: list[str]) -> list[Command | None]:
-        """Do what needs no row (locate, test, exercise); return those that a row may take: an ack or clear must name the open alarm."""
+    def _act_on(
+        self, commands: tuple[Command, ...], t_ns: int, motion: Motion, events: list[Event], happened: list[str]
+    ) -> list[Command | None]:
+        """Do what needs no row (locate, test, exercise, dose); return what a row may take: an ack or clear must name the open alarm."""
         m = self.memory
         rest: list[Command | None] = []
         for command in commands:
@@ -578,12 +626,11 @@ class Policy:
                     happened.append("test")
                     events.append(self._event(t_ns, "test", {"command": command.id}))
                 case "exercise":
-                    if command.value in self._config.exercises and command.value != m.exercise and m.state not in (IMMINENT, *ALARM):
-                        was, lying_s, m.exercise = m.exercise, self.exercise.lying_s, command.value
-                        if lying_s is None:  # lay down when that was allowed
-                            m.upright_since_alarm = False
-                        happened.append("exercise_changed")
-                        events.append(self._event(t_ns, "exercise_changed", {"from": was, "to": m.exercise}))
+                    known = command.value is not None and command.value in self._config.exercises
+                    if known and command.value != m.exercise and m.state not in (IMMINENT, *ALARM):
+                        self._change_exercise(str(command.value), t_ns, motion, events, happened)
+                case "dose":  # the device's own: the contract knows no such command
+                    self.coach.plan(command.id, command.value)
                 case "ack" | "clear":
                     if m.alarm is not None and command.alarm_id == m.alarm.id:
                         rest.append(command)
@@ -600,6 +647,18 @@ class Policy:
         steps = stride.steps - m.steps_base
         if steps != m.session.steps:
             m.session = replace(m.session, steps=steps)
+
+    def _train(self, t_ns: int, motion: Motion, events: list[Event], happened: list[str]) -> None:
+        """The coach's word, and the session's sums."""
+        m = self.memory
+        said: list[Said] = []
+        self.coach.step(t_ns, motion, m.state is GUARDING, m.session, said)
+        for one in said:
+            happened.append(f"coach_{one.cue}")
+            if one.evidence is not None:
+                events.append(self._event(t_ns, "coach", one.evidence))
+        if m.session is not None:
+            m.session = self.summary.step(t_ns, motion, m.session, self.coach.memory.training, self.coach.done)
 
     def _names(self, faults: tuple[Fault, ...]) -> tuple[str, ...]:
         if not faults:
@@ -627,7 +686,9 @@ class Policy:
 
     def _tell_obstacle(self, t_ns: int, behind: Behind, events: list[Event]) -> None:
         m = self.memory
-        stop = behind.obstacle is Obstacle.STOP and behind.sounding and m.state in (SETTLING, GUARDING)
+        heard = behind.sounding and m.state in (SETTLING, GUARDING)
+        stop = behind.obstacle is Obstacle.STOP and heard
+        self.summary.warned(2 if stop else 1 if behind.obstacle is Obstacle.CAUTION and heard else 0)
         if stop and not m.was_stop and t_ns - m.last_stop_event >= self._stop_event_ns:
             m.last_stop_event = t_ns
             evidence: Evidence = {"closing_m_s": behind.gap.closing_m_s}

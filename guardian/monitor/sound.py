@@ -6,10 +6,16 @@ pause; what just happened is played once. Of all that wants to sound, the highes
 wait, comes back when it can, so nothing is lost behind a warning; what happened once is dropped when it has waited `patience`,
 since a late chirp would say something that is no longer so. Faults take turns, a new one first. Finite sounds are kept apart by a
 short silence, or two codes would read as one.
+
+The coach's sounds (`coach_<cue>`) are chosen apart, after all that: one plays in ticks that are silent otherwise, outside the short silence
+after another code, and is cut off in the tick in which anything else sounds. Nothing above knows that they exist, so they delay nothing:
+with them and without them every other sound is the same in every tick. One that was cut off or had to wait comes back, from its
+beginning, within its wait_s.
 """
 
 from collections.abc import Iterable
 
+import msgspec
 from msgspec import Struct
 
 from guardian.config import Config, ns
@@ -23,6 +29,15 @@ class Waiting(Struct):
     asked_ns: int
 
 
+class CoachLane(Struct):
+    """The coach's sounds: what waits or plays, and what the choice depends on."""
+
+    waiting: list[Waiting] = []
+    playing: str | None = None  # one of those that wait
+    since_ns: int = 0
+    quiet_until_ns: int = 0
+
+
 class SoundMemory(Struct):
     """What the choice depends on between ticks."""
 
@@ -33,6 +48,7 @@ class SoundMemory(Struct):
     due_ns: dict[str, int] = {}  # standing reasons that come again: when next
     heard: list[str] = []  # those of them heard to their end at least once
     once: list[Waiting] = []
+    coach: CoachLane = msgspec.field(default_factory=CoachLane)
 
 
 class SoundChoice:
@@ -45,10 +61,43 @@ class SoundChoice:
         self._pause_ns = {name: ns(sound.repeat_s) for name, sound in config.sounds.items() if sound.repeat_s is not None}
         self._patience_ns = ns(config.policy.sound_patience_s)
         self._apart_ns = ns(config.policy.sound_apart_s)
+        self._wait_ns = {f"coach_{name}": ns(cue.wait_s) for name, cue in config.coach.cues.items()}
         self.memory = SoundMemory()
 
     def step(self, t_ns: int, standing: Iterable[str], happened: Iterable[str]) -> Alert | None:
         """The alert of this tick. `standing` and `happened` name rows of [sounds]; names without a row have no sound."""
+        lane = self.memory.coach
+        others: list[str] = []
+        for name in happened:
+            if name not in self._wait_ns:
+                others.append(name)
+            elif all(waiting.sound != name for waiting in lane.waiting):
+                lane.waiting.append(Waiting(name, t_ns))
+        alert = self._choose(t_ns, standing, others)
+        return self._coach(t_ns, alert) if lane.waiting else alert
+
+    def hush_coach(self) -> None:
+        """What the coach had to say is no longer of interest."""
+        self.memory.coach.waiting, self.memory.coach.playing = [], None
+
+    def _coach(self, t_ns: int, other: Alert | None) -> Alert | None:
+        """The coach's sound where there is no other. What waits too long is dropped, but not in the middle."""
+        lane = self.memory.coach
+        if lane.playing is not None and t_ns - lane.since_ns >= self._length_ns[lane.playing]:
+            lane.waiting = [waiting for waiting in lane.waiting if waiting.sound != lane.playing]
+            lane.playing, lane.quiet_until_ns = None, t_ns + self._apart_ns
+        if other is not None:
+            lane.playing = None
+        lane.waiting = [one for one in lane.waiting if one.sound == lane.playing or t_ns - one.asked_ns <= self._wait_ns[one.sound]]
+        if other is not None or not lane.waiting or t_ns < max(lane.quiet_until_ns, self.memory.quiet_until_ns):
+            return other
+        if lane.playing is None:
+            lane.playing = max(lane.waiting, key=lambda one: self._priority[one.sound]).sound
+            lane.since_ns = t_ns
+        return Alert(lane.playing, lane.since_ns)
+
+    def _choose(self, t_ns: int, standing: Iterable[str], happened: Iterable[str]) -> Alert | None:
+        """Of all but the coach's."""
         m = self.memory
         for name in happened:
             if name in self._priority:

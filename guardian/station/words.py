@@ -4,6 +4,7 @@ A text may name values in braces: `say("contact.silent", "en", ago="2 min ago")`
 so what comes from the broker can break nothing. Tests hold the table complete: each key in each language, with the same values.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -310,6 +311,24 @@ WORDS: dict[str, dict[Language, str]] = {
     "event.exercise_changed": {"en": "Changed the exercise", "de": "Hat die Übung gewechselt"},
     "event.coach": {"en": "Was given a cue", "de": "Bekam einen Hinweis"},
     "event.test": {"en": "Test message: the way to you works", "de": "Testnachricht: Der Weg zu Ihnen geht"},
+    # --- what the coach says ([coach.cues] of guardian.toml, each, and the plan)
+    "cue.work": {"en": "warm-up is over", "de": "aufgewärmt"},
+    "cue.half": {"en": "half is done", "de": "die Hälfte ist geschafft"},
+    "cue.rest": {"en": "set done, rest", "de": "Satz geschafft, Pause"},
+    "cue.again": {"en": "the next set", "de": "der nächste Satz"},
+    "cue.done": {"en": "done for today", "de": "für heute geschafft"},
+    "cue.posture": {"en": "back straight", "de": "Rücken gerade"},
+    "cue.slower": {"en": "slower", "de": "langsamer"},
+    "cue.faster": {"en": "a little faster", "de": "etwas schneller"},
+    "cue.uneven": {"en": "even steps", "de": "gleichmäßige Schritte"},
+    "cue.deeper": {"en": "deeper, if it feels good", "de": "tiefer, wenn es guttut"},
+    "cue.enough": {"en": "several near-falls, better end it", "de": "mehrmals fast gestürzt, besser aufhören"},
+    "cue.plan": {"en": "the dose of this session: {dose}", "de": "Umfang dieser Übung: {dose}"},
+    # --- the units of a dose ([exercises] of guardian.toml, each)
+    "amount.s": {"en": "{value} s", "de": "{value} s"},
+    "amount.m": {"en": "{value} m", "de": "{value} m"},
+    "amount.stairs": {"en": "{value} stairs", "de": "{value} Stufen"},
+    "amount.reps": {"en": "{value} each leg", "de": "{value} je Bein"},
     # --- what a caregiver can do about a fault (contract.FAULTS, each)
     "fault.imu_silent": {"en": "no motion data: look at the sensor's cable", "de": "keine Bewegungsdaten: Kabel des Sensors prüfen"},
     "fault.imu_stuck": {"en": "the motion sensor is frozen: switch off and on", "de": "Bewegungssensor steht: aus- und einschalten"},
@@ -428,6 +447,17 @@ def event(event_type: str, language: Language) -> str:
 def fault(name: str, language: Language) -> str:
     """A fault in words; one that is newer than this table as it is written."""
     return _or_plain("fault", name, language)
+
+
+def cue(evidence: Mapping[str, object], language: Language) -> str | None:
+    """What the coach said, by its event's evidence; a cue that is newer than this table as it is written; None: no cue is named."""
+    name, dose, unit = evidence.get("cue"), evidence.get("dose"), evidence.get("unit")
+    if not isinstance(name, str):
+        return None
+    amount = f"{dose:g}" if isinstance(dose, int | float) else "?"
+    if known(f"amount.{unit}"):
+        amount = say(f"amount.{unit}", language, value=amount)
+    return say(f"cue.{name}", language, dose=amount) if known(f"cue.{name}") else name.replace("_", " ")
 
 
 def exercise(name: str, language: Language) -> str:

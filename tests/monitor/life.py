@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from guardian.config import Config
 from guardian.frame import Command, Fault, Frame
 from guardian.monitor.estimate import Pose
@@ -12,7 +14,7 @@ from guardian.monitor.obstacle import Behind
 from guardian.monitor.policy import Policy
 from guardian.monitor.quality import Quality
 from guardian.monitor.repetitions import Reps
-from guardian.verdict import Alarm, Direction, Event, Gap, Obstacle, Posture, Resume, Session, State, Verdict
+from guardian.verdict import Alarm, Direction, Event, Gap, Leg, Obstacle, Posture, Rep, Resume, Session, State, Verdict
 
 TICK_NS = 10_000_000
 CLEAR = Behind(obstacle=Obstacle.CLEAR, gap=Gap(), near=False, straighten_up=False, sounding=False)
@@ -26,6 +28,9 @@ class Life:
         self.t_ns = 5_000_000_000
         self.posture, self.settled = Posture.UPRIGHT, True
         self.walking, self.moving, self.steps = False, True, 0
+        self.direction, self.cadence = Direction.UNKNOWN, 0.0
+        self.quality, self.reps = Quality(), Reps()
+        self.lean_cos = 1.0
         self.imu_ok, self.faults = True, ()
         self.behind = CLEAR
         self.button = False
@@ -35,13 +40,14 @@ class Life:
         """One tick of what is so now."""
         faults: tuple[Fault, ...] = self.faults if self.imu_ok else (Fault("imu_silent", "test"), *self.faults)
         pose = Pose(
-            t_ns=self.t_ns, posture=self.posture, lean_cos=1.0, up=(0.0, 0.0, 1.0), vertical_m_s2=0.0, accel=(0.0, 0.0, 9.81),
+            t_ns=self.t_ns, posture=self.posture, lean_cos=self.lean_cos, up=(0.0, 0.0, 1.0), vertical_m_s2=0.0, accel=(0.0, 0.0, 9.81),
             gyro=(0.0, 0.0, 0.0), norm_g=1.0, settled=self.settled, still=False, trusted=True,
         )  # fmt: skip
         signs = FallSigns(firing=firing, score=1.0 if firing else 0.0, impact=impact, peak_g=4.0 if impact else 1.0, evidence={})
-        stride = Stride(walking=self.walking, steps=self.steps, cadence=0.0, direction=Direction.UNKNOWN, moving=self.moving)
+        stride = Stride(walking=self.walking, steps=self.steps, cadence=self.cadence, direction=self.direction, moving=self.moving)
         frame = Frame(self.t_ns, button=self.button, commands=tuple(commands))
-        verdict = self.policy.step(frame, Condition(self.imu_ok, True, faults, None), pose, stride, Quality(), Reps(), signs, self.behind)
+        condition = Condition(self.imu_ok, True, faults, None)
+        verdict = self.policy.step(frame, condition, pose, stride, self.quality, self.reps, signs, self.behind)
         self.verdicts.append(verdict)
         self.t_ns += TICK_NS
         return verdict
@@ -51,6 +57,38 @@ class Life:
         for _ in range(round(seconds * 100)):
             verdict = self.tick()
         return verdict
+
+    def walk(self, direction: Direction, seconds: float, speed_m_s: float = 0.5, cadence: float = 100.0) -> Verdict:
+        """Walk that way for so long, then stand."""
+        self.walking, self.direction, self.cadence = True, direction, cadence
+        for tick in range(round(seconds * 100)):
+            self.quality = replace(self.quality, speed_m_s=speed_m_s, distance_m=self.quality.distance_m + speed_m_s / 100)
+            if tick % 60 == 59:
+                self.steps += 1
+            self.tick()
+        self.walking, self.direction, self.cadence = False, Direction.STILL, 0.0
+        self.quality = replace(self.quality, speed_m_s=0.0)
+        return self.tick()
+
+    def lunge(self, leg: Leg, down_s: float = 1.0, up_s: float = 1.0, depth_m: float = 0.3) -> Verdict:
+        """One lunge, counted when the belt is up again."""
+        self.live(down_s + up_s)
+        left, right = self.reps.lunges_left + (leg == "left"), self.reps.lunges_right + (leg == "right")
+        rep = Rep(left if leg == "left" else right, self.t_ns, leg, depth_m, down_s, up_s)
+        self.reps = replace(self.reps, lunges_left=left, lunges_right=right, rep=rep)
+        return self.live(0.2)
+
+    def climb(self, stairs: int) -> Verdict:
+        """Stairs, one a second."""
+        for _ in range(stairs):
+            self.live(0.9)
+            self.reps = replace(self.reps, stairs=self.reps.stairs + 1)
+            self.live(0.1)
+        return self.live(0.2)
+
+    def cues(self) -> list[str]:
+        """What the coach has told so far."""
+        return [str(event.evidence["cue"]) for event in self.events if event.event_type == "coach"]
 
     def press(self, seconds: float = 0.2, pause: float = 0.2) -> Verdict:
         """Press the button for so long, release it, wait."""

@@ -1,6 +1,10 @@
 """Presses, as a thumb makes them."""
 
-from guardian.config import Config
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardian.config import Config, load
 from guardian.monitor.button import ButtonPresses, Press
 
 
@@ -40,6 +44,66 @@ def test_long_press_between_spoils_the_triple(config: Config) -> None:
     tap = ((True, 0.15), (False, 0.2))
     seen = presses(config, (False, 0.1), *tap, *tap, (True, 0.9), (False, 0.2), *tap)
     assert not any(press.triple for press in seen)
+
+
+def begins(seen: list[Press], what: str) -> list[float]:
+    """When it was so, s."""
+    return [tick / 100 for tick, press in enumerate(seen) if getattr(press, what)]
+
+
+def test_two_short_presses_are_a_double_once_no_third_can_make_a_triple(config: Config) -> None:
+    tap = ((True, 0.15), (False, 0.2))
+    seen = presses(config, *tap, *tap, (False, 3))
+    assert begins(seen, "double") == []  # the button was held from the start: the first is none
+    seen = presses(config, (False, 0.1), *tap, *tap, (False, 3))
+    assert begins(seen, "double") == [pytest.approx(0.1 + config.policy.triple_press_s, abs=0.02)]
+    assert begins(seen, "triple") == []
+
+
+def test_one_three_and_four_presses_are_no_double(config: Config) -> None:
+    tap = ((True, 0.15), (False, 0.2))
+    for count, triples in ((1, 0), (3, 1), (4, 1)):
+        seen = presses(config, (False, 0.1), *tap * count, (False, 3))
+        assert begins(seen, "double") == [], count
+        assert len(begins(seen, "triple")) == triples
+
+
+def test_third_press_that_comes_in_time_and_lasts_too_long_makes_neither(config: Config) -> None:
+    seen = presses(config, (False, 0.1), (True, 0.15), (False, 1.0), (True, 0.15), (False, 0.5), (True, 0.4), (False, 3))
+    assert begins(seen, "double") == []
+    assert begins(seen, "triple") == []
+
+
+def test_hold_after_a_short_press_is_no_double(config: Config) -> None:
+    seen = presses(config, (False, 0.1), (True, 0.15), (False, 0.3), (True, 2.5), (False, 3))
+    assert begins(seen, "double") == []
+
+
+def test_doubles_follow_each_other(config: Config) -> None:
+    tap = ((True, 0.15), (False, 0.2))
+    seen = presses(config, (False, 0.1), *tap, *tap, (False, 2), *tap, *tap, (False, 2))
+    assert len(begins(seen, "double")) == 2
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.05, 1.2), st.floats(0.05, 1.5)), max_size=8))
+def test_triples_are_as_if_there_were_no_doubles_and_a_double_never_shares_its_presses(spans: list[tuple[float, float]]) -> None:
+    config = load(local=None)
+    story = [(False, 0.1)] + [span for on, off in spans for span in ((True, on), (False, off))] + [(False, 3.0)]
+    seen = presses(config, *story)
+    triple_s, short_s = config.policy.triple_press_s, config.policy.short_press_s
+    shorts: list[float] = []
+    triples = []
+    for tick, press in enumerate(seen):
+        if press.released:
+            begun = tick / 100 - press.held_ns / 1e9
+            short = press.held_ns / 1e9 <= short_s
+            shorts = [*(one for one in shorts if tick / 100 - one <= triple_s + 1e-6), begun] if short else []
+            if len(shorts) == 3:
+                triples.append(tick / 100)
+                shorts = []
+    assert begins(seen, "triple") == triples
+    assert len(begins(seen, "double")) * 2 + len(triples) <= len(spans)
 
 
 def test_upright_means_throughout(config: Config) -> None:

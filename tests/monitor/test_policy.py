@@ -556,7 +556,7 @@ def test_exercise_command_names_a_row_or_is_ignored(config: Config) -> None:
     life = guarded(config)
     life.tick(commands=[_command("exercise", value="stairs"), _command("exercise", value="dancing")])
     assert life.verdicts[-1].exercise == "stairs"
-    assert life.told[-1] == "exercise_changed"
+    assert life.told[-3:] == ["session_ended", "exercise_changed", "session_started"]
     life.lie_until_fallen()
     life.tick(commands=[_command("exercise", value="walk")])
     assert life.verdicts[-1].exercise == "stairs", "not in an alarm"
@@ -583,6 +583,124 @@ def test_exercise_changed_right_after_a_collapse_does_not_hide_it(config: Config
     life.tick(commands=[_command("exercise", value="run")])
     life.live(5.2)
     assert life.state is State.DOWN
+    assert life.told[-4:] == ["session_ended", "exercise_changed", "session_started", "fall_suspected"]
+
+
+def double(life: Life) -> None:
+    """Two short presses, and the time in which no third comes."""
+    life.press()
+    life.press()
+    life.live(2)
+
+
+def test_two_presses_go_through_the_exercises_and_the_beeps_say_which(config: Config) -> None:
+    life = guarded(config)
+    names = list(config.exercises)
+    for place in (1, 2, 3, 4, 5, 0):
+        begun = len(life.verdicts)
+        double(life)
+        life.live(4)
+        assert life.verdicts[-1].exercise == names[place]
+        assert [name for name in life.heard(begun) if name != "press"] == [f"exercise_{names[place]}"]
+        assert len(config.sounds[f"exercise_{names[place]}"].on_off_ms) == 2 * (place + 1)
+    assert life.state is State.GUARDING
+
+
+def test_another_exercise_ends_the_session_and_begins_one_in_the_same_tick(config: Config) -> None:
+    life = guarded(config)
+    life.steps = 12
+    life.live(1)
+    first = life.verdicts[-1].session
+    assert first is not None
+    begun = len(life.verdicts)
+    double(life)
+    assert all(verdict.session for verdict in life.verdicts[begun:]), "the nets that need a session are never without one"
+    ended, changed, started = life.events[-3:]
+    assert [event.event_type for event in (ended, changed, started)] == ["session_ended", "exercise_changed", "session_started"]
+    assert ended.t_ns == changed.t_ns == started.t_ns
+    assert (ended.exercise, started.exercise) == ("walk", "run")
+    assert ended.evidence["reason"] == "exercise_changed"
+    assert (ended.evidence["session"], ended.evidence["steps"]) == (first.id, 12)
+    assert changed.evidence == {"from": "walk", "to": "run"}
+    now = life.verdicts[-1].session
+    assert now is not None
+    assert (now.id, now.exercise, now.steps) == (started.id, "run", 0)
+
+
+def test_two_presses_with_the_guarding_chirp_between_them_are_two(config: Config) -> None:
+    life = Life(config)
+    life.settled = False
+    life.live(1)
+    life.press()
+    life.settled = True
+    life.press()
+    life.live(3)
+    assert "session_started" in life.told
+    assert life.verdicts[-1].exercise == "run"
+
+
+@pytest.mark.parametrize("state", ["OFF", "IMMINENT", "DOWN", "FALLEN"])
+def test_two_presses_change_nothing_elsewhere(config: Config, state: str) -> None:
+    life = guarded(config)
+    match state:
+        case "OFF":
+            for _ in range(3):
+                life.press()
+        case "IMMINENT":
+            life.tick(firing=True)
+        case "DOWN":
+            life.fall()
+        case "FALLEN":
+            life.lie_until_fallen()
+    assert life.state == state
+    if state == "OFF":  # the first starts it
+        life.settled = False
+    life.press()
+    life.press()
+    life.live(1.3)
+    assert life.verdicts[-1].exercise == "walk"
+    assert "exercise_changed" not in life.told
+
+
+def test_presses_in_a_fall_do_not_choose_another_exercise_for_who_lies_there(config: Config) -> None:
+    life = guarded(load(local=None, overrides={"device": {"exercise": "lunges"}}))
+    life.press()
+    life.posture = Posture.DOWN
+    life.press()
+    life.live(3)
+    assert life.verdicts[-1].exercise == "lunges", "the next is everyday wear, in which lying is no alarm"
+    life.live(7)
+    assert life.state is State.DOWN
+
+
+def test_three_presses_end_the_session_and_change_no_exercise(config: Config) -> None:
+    life = guarded(config)
+    for _ in range(3):
+        life.press()
+    life.live(5)
+    assert life.state is State.OFF
+    assert life.events[-1].event_type == "session_ended"
+    assert life.events[-1].evidence["reason"] == "three_presses"
+    assert "exercise_changed" not in life.told
+
+
+def test_one_press_and_a_hold_call_for_help_and_change_no_exercise(config: Config) -> None:
+    life = guarded(config)
+    life.press()
+    life.press(2.2)
+    assert life.state is State.FALLEN
+    assert life.verdicts[-1].exercise == "walk"
+
+
+def test_exercise_set_while_off_begins_no_session(config: Config) -> None:
+    life = guarded(config)
+    for _ in range(3):
+        life.press()
+    life.tick(commands=[_command("exercise", value="lunges")])
+    assert life.verdicts[-1].session is None
+    assert life.told[-1] == "exercise_changed"
+    life.live(1)
+    assert life.verdicts[-1].training is None
 
 
 def test_locate_and_test_are_heard(config: Config) -> None:
@@ -654,6 +772,7 @@ def test_every_state_has_a_row_and_every_told_event_a_severity() -> None:
     for row in TRANSITIONS:
         assert not row.event or row.event in contract.EVENTS, row.when
         assert not row.sound or row.sound in CONFIG.sounds, row.when
+        assert "coach_" not in row.sound, "what the states say is no cue"
         assert row.states, row.when
     assert len({row.when for row in TRANSITIONS}) >= len(TRANSITIONS) - 2, "a row says when in words of its own"
 
@@ -667,7 +786,7 @@ def test_only_a_person_leaves_fallen() -> None:
 happening = st.fixed_dictionaries({
     "posture": st.sampled_from(Posture), "settled": st.booleans(), "walking": st.booleans(), "moving": st.booleans(),
     "imu_ok": st.booleans(),    "button": st.booleans(), "impact": st.booleans(), "firing": st.booleans(), "ticks": st.integers(1, 2500),
-    "command": st.sampled_from(["", "ack", "clear", "exercise", "locate", "test", "power_off"]),
+    "command": st.sampled_from(["", "ack", "clear", "exercise", "dose", "locate", "test", "power_off"]),
     "named": st.booleans(), "fault": st.sampled_from(["", *contract.FAULTS]),
 })  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,6 +82,86 @@ def test_two_codes_are_kept_apart(config: Config) -> None:
     ear.listen(10, standing=("imu_silent", "echo_silent"))
     (a, first), (b, _second) = ear.begun[:2]
     assert b - a >= config.sounds[first].length_ns // MS + config.policy.sound_apart_s * 1000 - 10
+
+
+COACH = sorted(name for name in CONFIG.sounds if name.startswith("coach_"))
+OTHERS = sorted(name for name in CONFIG.sounds if not name.startswith("coach_"))
+
+
+Story = list[tuple[set[str], list[str], list[str], int]]  # what stands, what happens, what the coach says, for how many ticks
+
+
+def heard(story: Story, coached: bool) -> list[tuple[int, str, int]]:
+    """(tick, sound, since) of each tick with a sound."""
+    choice, t_ns, ticks = SoundChoice(CONFIG), 0, list[tuple[int, str, int]]()
+    for standing, once, cues, count in story:
+        for tick in range(count):
+            alert = choice.step(t_ns, sorted(standing), [*once, *(cues if coached else ())] if tick == 0 else ())
+            if alert is not None:
+                ticks.append((t_ns, alert.sound, alert.since_ns))
+            t_ns += 10 * MS
+    return ticks
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("coach", COACH)
+def test_no_sound_waits_for_a_coach_sound_that_waits_plays_or_has_just_ended(coach: str, other: str) -> None:
+    length = CONFIG.sounds[coach].length_ns // (10 * MS)
+    standing = CONFIG.sounds[other].repeat_s is not None
+    for after in (0, 1, length // 2, length - 1, length, length + 1, length + 20):
+        choice, due = SoundChoice(CONFIG), after * 10 * MS
+        for tick in range(after):
+            alert = choice.step(tick * 10 * MS, (), [coach] if tick == 0 else ())
+            assert alert is None or alert.sound == coach
+        now = choice.step(due, [other] if standing else (), [] if standing else [other])
+        if after == 0:
+            choice = SoundChoice(CONFIG)
+            now = choice.step(0, [other] if standing else (), [coach] if standing else [coach, other])
+        assert now is not None
+        assert (now.sound, now.since_ns) == (other, due), f"{after} ticks after {coach}"
+
+
+what_stands = st.sets(st.sampled_from(OTHERS), max_size=3)
+what_happens = st.lists(st.sampled_from(OTHERS), max_size=2)
+what_the_coach_says = st.lists(st.sampled_from(COACH), max_size=3)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(what_stands, what_happens, what_the_coach_says, st.integers(1, 150)), max_size=12))
+def test_with_the_coach_and_without_it_all_else_sounds_the_same_in_every_tick(
+    story: Story,
+) -> None:
+    coached = heard(story, coached=True)
+    assert [now for now in coached if now[1] in OTHERS] == heard(story, coached=False)
+
+
+def test_a_coach_sound_cut_off_comes_back_from_its_beginning_or_not_at_all(config: Config) -> None:
+    ear = Ear(config)
+    ear.listen(0.2, once=("coach_done",))
+    ear.listen(3, standing=("stop",))
+    ear.listen(3)
+    assert ear.names == ["coach_done", "stop", "coach_done"]
+    ear.listen(0.1, once=("coach_posture",))
+    ear.listen(3, standing=("stop",))
+    ear.listen(3)
+    assert ear.names[3:] == ["coach_posture", "stop"], "by now the back may be straight"
+
+
+def test_a_coach_sound_keeps_its_distance_from_the_code_before_it(config: Config) -> None:
+    ear = Ear(config)
+    ear.listen(3, once=("guarding", "coach_work", "coach_half"))
+    (first, _), (second, name), (third, other) = ear.begun
+    assert (name, other) == ("coach_work", "coach_half")
+    assert second - first >= config.sounds["guarding"].length_ns // MS + config.policy.sound_apart_s * 1000 - 10
+    assert third - second >= config.sounds["coach_work"].length_ns // MS + config.policy.sound_apart_s * 1000 - 10
+
+
+def test_a_cue_said_again_while_it_waits_is_said_once(config: Config) -> None:
+    ear = Ear(config)
+    for _ in range(3):
+        ear.listen(0.5, standing=("caution",), once=("coach_done",))
+    ear.listen(5)
+    assert ear.names == ["caution", "coach_done"]
 
 
 names = st.sampled_from(sorted(CONFIG.sounds))

@@ -28,6 +28,8 @@ FAMILIES: dict[str, set[str]] = {
     "obstacle": {str(one) for one in Obstacle},
     "feedback": {*get_args(Feedback), "ask", "why", "thanks", "was"},
     "exercise": set(load(local=None).exercises),
+    "cue": {*load(local=None).coach.cues, "plan"},
+    "amount": {exercise.coach.unit for exercise in load(local=None).exercises.values() if exercise.coach},
 }
 # which argument of these is a text; attributes that are read aloud
 TEXTS = {"Tag": 2, "link": 0, "button": 0, "choice": 0, "search": 0, "told": 0}
@@ -135,3 +137,11 @@ def test_time_is_said_as_a_person_says_it() -> None:
 def test_what_is_newer_than_the_table_is_shown_as_it_is_written() -> None:
     assert words.event("moon_landing", "de") == "moon landing"
     assert words.exercise("tai-chi", "en") == "tai-chi"
+    assert words.cue({"cue": "jump_higher"}, "de") == "jump higher"
+
+
+def test_what_the_coach_said_is_said_with_its_dose() -> None:
+    assert words.cue({"cue": "posture", "lean_deg": 14.2, "limit": 12}, "de") == "Rücken gerade"
+    assert words.cue({"cue": "plan", "dose": 11.0, "unit": "reps", "why": "+10 %"}, "en") == "the dose of this session: 11 each leg"
+    assert words.cue({"cue": "plan", "dose": "x", "unit": "{x}"}, "en") == "the dose of this session: ?"
+    assert words.cue({}, "en") is None

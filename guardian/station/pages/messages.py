@@ -78,6 +78,8 @@ def sentence(viewer: Viewer, event: Event) -> str:
     fault, distance = evidence.get("fault"), evidence.get("distance_m")
     if isinstance(fault, str):
         return f"{said}: {words.fault(fault, viewer.language)}"
+    if event.event_type == "coach" and (cue := words.cue(evidence, viewer.language)) is not None:
+        return f"{said}: {cue}"
     if event.event_type == "obstacle" and isinstance(distance, float):
         return f"{said} ({viewer.say('unit.metres', value=f'{distance:.1f}')})"
     return said
