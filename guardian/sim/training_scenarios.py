@@ -22,6 +22,7 @@ from guardian.sim.surroundings import Somebody, Staircase, wall_behind
 QUIET = ALARMS | {"imminent_fall", "near_fall", "not_guarding"}
 OVER = frozenset({"cancelled", "cleared", "near_fall"})  # what would end a true alarm
 WARNINGS = frozenset({"near", "stop", "caution", "caution_fast"})
+CORRECTIONS = frozenset({"coach_posture", "coach_slower", "coach_faster", "coach_uneven", "coach_deeper", "coach_enough"})
 ALARMED = frozenset({"imminent", "countdown", "countdown_last", "fall"})
 STRAIGHT_DEG = 2.0  # the trunk of one who trains as taught
 RISER_M, TREAD_M, FIRST_RISER_M = 0.17, 0.29, -0.25
@@ -308,12 +309,12 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         "walk_the_whole_dose",
         "Walks backward with a straight back until the dose is done, turning once, and ends the session.",
         56.0,
-        ("session_started", "session_ended"),
+        ("session_started", "coach", "coach", "coach", "session_ended"),
         QUIET | {"obstacle"},
         _walk_clean,
-        heard=("self_test", "guarding", "session_ended"),
-        unheard=WARNINGS | ALARMED,
-        settings={},
+        heard=("self_test", "guarding", "coach_work", "coach_half", "coach_done", "session_ended"),
+        unheard=WARNINGS | ALARMED | CORRECTIONS,
+        settings=_dose("walk", dose=20),
     ),
     Scenario(
         "walk_somebody_in_the_way",
@@ -359,12 +360,13 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         "run_sprints",
         "Runs two sprints backward with a rest between.",
         60.0,
-        ("session_started",),
+        ("session_started", "coach", "coach", "coach", "coach"),
         QUIET | {"obstacle"},
         _run_clean,
         "run",
-        heard=("self_test", "guarding"),
-        unheard=WARNINGS | ALARMED,
+        heard=("self_test", "guarding", "coach_work", "coach_rest", "coach_again", "coach_done"),
+        unheard=WARNINGS | ALARMED | CORRECTIONS,
+        settings=_dose("run", dose=10, sets=2, rest_s=6),
     ),
     Scenario(
         "run_to_a_wall",
@@ -415,12 +417,13 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         "stairs_two_sets",
         "Climbs two sets of six stairs backward, coming down forward, with a rest between.",
         60.0,
-        ("session_started",),
+        ("session_started", "coach", "coach", "coach", "coach"),
         QUIET | {"obstacle"},
         _stairs_clean,
         "stairs",
-        heard=("self_test", "guarding"),
-        unheard=WARNINGS | ALARMED,
+        heard=("self_test", "guarding", "coach_work", "coach_rest", "coach_again", "coach_done"),
+        unheard=WARNINGS | ALARMED | CORRECTIONS,
+        settings=_dose("stairs", dose=5, sets=2, rest_s=6),
     ),
     Scenario(
         "stairs_somebody_behind",
@@ -470,12 +473,13 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         "treadmill_steady",
         "Walks backward on the belt, in one place, first slowly, then at the usual speed.",
         60.0,
-        ("session_started",),
+        ("session_started", "coach", "coach", "coach"),
         QUIET | {"obstacle"},
         _treadmill_clean,
         "treadmill",
-        heard=("self_test", "guarding"),
-        unheard=WARNINGS | ALARMED,
+        heard=("self_test", "guarding", "coach_work", "coach_half", "coach_done"),
+        unheard=WARNINGS | ALARMED | CORRECTIONS,
+        settings=_dose("treadmill", dose=24),
     ),
     Scenario(
         "treadmill_drifting",
@@ -523,12 +527,13 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         "lunges_both_legs",
         "Four lunges with each leg.",
         55.0,
-        ("session_started",),
+        ("session_started", "coach", "coach", "coach"),
         QUIET | {"obstacle"},
         _lunges_clean,
         "lunges",
-        heard=("self_test", "guarding"),
-        unheard=WARNINGS | ALARMED,
+        heard=("self_test", "guarding", "coach_work", "coach_half", "coach_done"),
+        unheard=WARNINGS | ALARMED | CORRECTIONS,
+        settings=_dose("lunges", dose=4),
     ),
     Scenario(
         "lunges_no_room",
