@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB := $(VENV)/.lab
 
-.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks walkers durability alerts fleet latency page screenshots pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks walkers repetitions durability alerts fleet latency page screenshots pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -52,6 +52,9 @@ walks: $(READY)  ## 200 walks to a wall, an hour of open space, four broken rang
 walkers: $(READY)  ## SISFALL=folder: the simulated walkers judged against 26 people's walking, running and stairs
 	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make walkers" >&2; exit 2; }
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lab.walkers "$(SISFALL)"
+
+repetitions: $(READY)  ## 200 sets of lunges and of stairs, simulated: exact or not; SISFALL=folder: its stairs too (some 5 minutes)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lab.repetitions --jobs $(JOBS)
 
 durability: $(READY)  ## 1,000 alerts, 20 kills of the broker, 50 of the device: MQTT 5 and 3.1.1, with receipts and without
 	$(BIN)/python -m lab.durability --protocol 5

@@ -172,6 +172,35 @@ class Gait(Section, frozen=True, kw_only=True):
     not_worn_s: Seconds
 
 
+class RepetitionsConfig(Section, frozen=True, kw_only=True):
+    lunge_mean_s: Annotated[float, Meta(ge=1, le=60)]
+    lunge_leak_s: Annotated[float, Meta(ge=1, le=10)]
+    lunge_swing_m: Annotated[float, Meta(ge=0.03, le=0.2)]
+    lunge_calm_share: Annotated[float, Meta(ge=0.02, le=0.5)]
+    lunge_after_s: Annotated[float, Meta(ge=0.05, le=2)]
+    lunge_before_s: Annotated[float, Meta(ge=0.05, le=2)]
+    lunge_lead_s: Annotated[float, Meta(ge=0.5, le=10)]
+    lunge_feet_s: Annotated[float, Meta(ge=0.1, le=2)]
+    lunge_most_s: Annotated[float, Meta(ge=3, le=20)]
+    lunge_depth_least_m: Annotated[float, Meta(ge=0.05, le=0.3)]
+    lunge_depth_most_m: Annotated[float, Meta(ge=0.3, le=1)]
+    lunge_least_s: Annotated[float, Meta(ge=0.1, le=2)]
+    lunge_drift_m_s2: Annotated[float, Meta(ge=0.02, le=2)]
+    lunge_detour: Annotated[float, Meta(ge=1, le=5)]
+    lunge_blow_m_s2: Annotated[float, Meta(ge=1, le=20)]
+    lunge_surge_m_s: Annotated[float, Meta(ge=0.02, le=1)]
+    lunge_surge_leak_s: Annotated[float, Meta(ge=0.1, le=3)]
+    lunge_lean_most_deg: Angle
+    stair_quiet_s: Annotated[float, Meta(ge=0.1, le=2)]
+    stair_quiet_m_s2: Annotated[float, Meta(ge=0.2, le=4)]
+    stair_stretch_s: Annotated[float, Meta(ge=5, le=60)]
+    stair_swing_share: Annotated[float, Meta(ge=0.1, le=2)]
+    stair_swing_m_s: Annotated[float, Meta(ge=0.01, le=0.5)]
+    stair_least_m: Annotated[float, Meta(ge=0.03, le=0.15)]
+    stair_most_m: Annotated[float, Meta(ge=0.2, le=0.6)]
+    stair_single_m: Annotated[float, Meta(ge=0.15, le=0.4)]
+
+
 LEARNED = "learned"  # fall.rule: the model that comes with the program
 
 
@@ -298,6 +327,7 @@ class Exercise(Section, frozen=True, kw_only=True):
     stop_ttc_s: Seconds
     near_m: Metres
     fall_threshold: Unit
+    counts: Literal["steps", "stairs", "lunges"]
     lying_s: Seconds | None = None  # absent: the soft-collapse net is off
     coach: Coach | None = None  # absent: worn between exercises
 
@@ -388,6 +418,7 @@ class Config(Section, frozen=True, kw_only=True):
     supply: SupplyConfig
     estimate: Estimate
     gait: Gait
+    repetitions: RepetitionsConfig
     fall: Fall
     obstacle: ObstacleConfig
     health: Health

@@ -43,7 +43,7 @@ class Monitor:
             self._pose = pose = self.attitude.step(sample, self._stride.walking)
             self._stride = stride = self.gait.step(pose)
             self._quality = self.quality.step(pose, stride)
-            self._reps = self.repetitions.step(pose, stride)
+            self._reps = self.repetitions.step(pose, exercise)
             seen = self.fall.step(pose, exercise)
             signs = seen if signs is None else signs.merged(seen)
             if pose.still:
