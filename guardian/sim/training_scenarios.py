@@ -421,7 +421,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         QUIET | {"obstacle"},
         _stairs_clean,
         "stairs",
-        heard=("self_test", "guarding", "coach_work", "coach_rest", "coach_again", "coach_done"),
+        heard=("self_test", "guarding", "coach_rest", "coach_again", "coach_done"),
         unheard=WARNINGS | ALARMED | CORRECTIONS,
         settings=_dose("stairs", dose=5, sets=2, rest_s=6),
     ),
