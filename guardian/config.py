@@ -162,10 +162,24 @@ class Gait(Section, frozen=True, kw_only=True):
     walking_steps: Annotated[int, Meta(ge=2, le=5)]
     direction_s: Seconds
     direction_sure: Annotated[float, Meta(ge=0.05, le=0.95)]
-    walk_swing_m_s2: Annotated[float, Meta(ge=1, le=20)]
-    run_swing_m_s2: Annotated[float, Meta(ge=1, le=20)]
+    direction_keep: Annotated[float, Meta(ge=0.05, le=0.95)]
+    direction_least_s: Seconds
+    direction_hold_s: Seconds
+    swing_s: Seconds
     walk_cadence: Annotated[float, Meta(ge=100, le=200)]
     run_cadence: Annotated[float, Meta(ge=100, le=200)]
+    run_swing_m_s2: Annotated[float, Meta(ge=1, le=20)]
+    turn_lowpass_s: Seconds
+    turn_deg_s: Annotated[float, Meta(ge=5, le=180)]
+    turn_end_deg_s: Annotated[float, Meta(ge=2, le=180)]
+    leg_m: Annotated[float, Meta(ge=0.5, le=1.3)]
+    step_length_forward: Annotated[float, Meta(ge=0.3, le=2)]
+    step_length_backward: Annotated[float, Meta(ge=0.3, le=2)]
+    height_s: Annotated[float, Meta(ge=0.3, le=5)]
+    regularity_s: Annotated[float, Meta(ge=4, le=20)]
+    lean_s: Annotated[float, Meta(ge=0.5, le=20)]
+    stance_s: Seconds
+    stance_gain: Unit
     body_motion_s: Annotated[float, Meta(ge=1, le=10)]
     body_motion_gyro_deg_s: Annotated[float, Meta(ge=0.01, le=10)]
     body_motion_accel_g: Annotated[float, Meta(ge=0.0005, le=0.1)]
@@ -538,6 +552,8 @@ def _check(config: Config, source: str) -> None:
         raise ConfigError(f"{source}: two rows of [exercises] share a label, and nobody could choose between them: {', '.join(labels)}")
     if config.fall.rule not in (LEARNED, *config.fall.published):
         raise ConfigError(f"{source}: fall.rule = {config.fall.rule!r} is none of {', '.join((LEARNED, *config.fall.published))}")
+    if config.gait.walk_cadence > config.gait.run_cadence or config.gait.turn_end_deg_s > config.gait.turn_deg_s:
+        raise ConfigError(f"{source}: gait.walk_cadence must not exceed run_cadence, nor turn_end_deg_s turn_deg_s")
     if config.estimate.upright_deg >= config.estimate.down_deg:
         raise ConfigError(f"{source}: estimate.upright_deg must be below down_deg")
     if config.supply.empty_v >= config.supply.full_v:

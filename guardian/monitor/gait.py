@@ -10,8 +10,17 @@ medians of counted over spectral steps are 0.98-1.00 for walking and jogging.
 Direction. In walking the body is an inverted pendulum: lowest and fastest with both feet down, so speed rises and falls with the
 vertical acceleration, and *forward* acceleration leads it by a quarter step when walking forward, lags when walking backward. In
 running the body is lowest when slowest, and the sign turns. The correlation of forward acceleration with the vertical's rate of
-change, both band-passed alike, gives the sign. Walking and running are told apart by swing and cadence; in between, and when the
-correlation is weak, the answer is UNKNOWN. It holds on SisFall's walks played backward; it was not tried on people who walk backward.
+change, both band-passed alike, gives the sign. It is taken over the last direction_s, since the first step of a walk, the end of a
+turn or the change from walking to running and back at most, and not before direction_least_s of it. Walking and running are told
+apart by cadence, or a swing that no walking has. Between walk_cadence and run_cadence, and when the correlation is weak, the answer is
+UNKNOWN; what was known holds for direction_hold_s of such a change, since nobody turns round in it without a stop or a turn. It
+holds on SisFall's walks and runs played backward (lab/steps.py); it was not tried on people who walk backward.
+
+Turning. The rate about the vertical, low-passed (turn_lowpass_s twice: 0.4 Hz each, so that the pelvis' own to and fro with each
+stride, some 20-30 °/s at 0.6-1 Hz, leaves 5), is over turn_deg_s from the beginning of a turn and over turn_end_deg_s to its end, on
+the spot or round a corner. The waist's yaw rate against two such bounds finds turns within walks of the healthy and of patients (El-Gohary
+et al. 2014, Sensors 14(1):356: low-pass 1.5 Hz, 15 °/s for the peak, 5 °/s for its ends, and then at least 45° over the whole turn,
+which is known only afterwards; higher bounds take that condition's place here). Only who is upright turns: who rolls over in bed does not.
 
 Body motion. A belt on a table shows the sensor's noise alone; on a lying person breathing tilts it by about 0.5° (9 mg; 0.4-0.8 °/s
 between extremes) every 3-6 s. Means over half a second leave of the noise (white, 100 Hz, 40-50 Hz low-pass) 0.1 mg and 4 mdps of
@@ -20,13 +29,17 @@ an LSM6DSOX (0.1 mg/√Hz, 3.8 mdps/√Hz), 0.5 mg and 6 mdps of an MPU-6050 (0.
 deviations of the noisier chip, half of what breathing does.
 """
 
+from typing import Literal
+
 from msgspec import Struct
 
 from guardian.config import Config, ns
 from guardian.frame import Vector
 from guardian.monitor.estimate import DEG, Pose
 from guardian.monitor.estimate import G as ONE_G
-from guardian.verdict import Direction
+from guardian.verdict import Direction, Posture
+
+Pace = Literal["walk", "between", "run"]
 
 PART_NS = 500_000_000  # body motion: span of one mean
 PART_MIN = 20  # fewer samples (of 50) do not make one
@@ -58,9 +71,17 @@ class GaitMemory(Struct):
     cadence: float = 0.0
     # direction: running means
     power: float = 0.0  # of the vertical, not band-passed, (m/s²)²
+    pace: Pace = "walk"  # the last that was not in between
+    known: Direction = Direction.UNKNOWN  # the last that was, since the walk's beginning or its last turn ...
+    known_ns: int = 0  # ... and when
+    told_s: float = 0.0  # how long those below have been gathered
     cross: float = 0.0
     forward_power: float = 0.0
     change_power: float = 0.0
+    # turning: rate about the vertical, rad/s, once and twice low-passed
+    yaw: float = 0.0
+    yaw_slow: float = 0.0
+    turning: bool = False
     # body motion
     part_ns: int | None = None
     part_n: int = 0
@@ -85,11 +106,17 @@ class Gait:
         self._ratio = settings.step_ratio
         self._walking_steps = settings.walking_steps
         self._direction_s = settings.direction_s
+        self._direction_least_s = settings.direction_least_s
         self._sure_squared = settings.direction_sure * settings.direction_sure
-        self._walk_power = settings.walk_swing_m_s2 * settings.walk_swing_m_s2
+        self._keep_squared = settings.direction_keep * settings.direction_keep
+        self._hold_ns = ns(settings.direction_hold_s)
+        self._power_s = settings.swing_s
         self._run_power = settings.run_swing_m_s2 * settings.run_swing_m_s2
         self._walk_cadence = settings.walk_cadence
         self._run_cadence = settings.run_cadence
+        self._turn_s = settings.turn_lowpass_s
+        self._turn_rate = settings.turn_deg_s / DEG
+        self._turn_end_rate = settings.turn_end_deg_s / DEG
         self._parts = max(2, ns(settings.body_motion_s) // PART_NS)
         self._moving_accel = settings.body_motion_accel_g * ONE_G
         self._moving_rate = settings.body_motion_gyro_deg_s / DEG
@@ -104,17 +131,21 @@ class Gait:
         whole = 0 <= since <= self._hole_ns
         self._body(m, pose, whole)
         if whole and pose.trusted:
-            self._swing(m, pose, since * 1e-9)
+            dt = since * 1e-9
+            self._swing(m, pose, dt)
+            self._turn(m, pose, dt)
             if m.times and t_ns - m.times[-1] > self._step_max_ns:
                 self._stop(m)
         else:
             self._stop(m)
             m.vertical = m.forward = (0.0, 0.0, 0.0)
             m.armed = False
+            m.yaw = m.yaw_slow = m.power = 0.0
+            m.turning = False
         return Stride(m.walking, m.steps, m.cadence, self._direction(m, pose), m.moving)
 
     def _swing(self, m: GaitMemory, pose: Pose, dt: float) -> None:
-        low, high, slow = dt / (self._low_s + dt), dt / (self._high_s + dt), dt / (self._direction_s + dt)
+        low, high = dt / (self._low_s + dt), dt / (self._high_s + dt)
         v = pose.vertical_m_s2
         mean, first, second = m.vertical
         mean += (v - mean) * high
@@ -130,10 +161,13 @@ class Gait:
         x_band += (first_x - x_band) * low
         m.forward = (mean, first_x, x_band)
 
-        m.power += (v * v - m.power) * slow
-        m.cross += (x_band * change - m.cross) * slow
-        m.forward_power += (x_band * x_band - m.forward_power) * slow
-        m.change_power += (change * change - m.change_power) * slow
+        m.power += (v * v - m.power) * (dt / (self._power_s + dt))
+        if m.times:
+            m.told_s = told = m.told_s + dt
+            slow = dt / (told if told < self._direction_s else self._direction_s + dt)
+            m.cross += (x_band * change - m.cross) * slow
+            m.forward_power += (x_band * x_band - m.forward_power) * slow
+            m.change_power += (change * change - m.change_power) * slow
 
         size = abs(second)
         m.swing -= m.swing * dt / (self._memory_s + dt)
@@ -170,18 +204,45 @@ class Gait:
         m.times = ()
         m.walking = False
         m.cadence = 0.0
+        m.told_s = 0.0
+
+    def _turn(self, m: GaitMemory, pose: Pose, dt: float) -> None:
+        (gx, gy, gz), (ux, uy, uz) = pose.gyro, pose.up
+        gain = dt / (self._turn_s + dt)
+        m.yaw += (gx * ux + gy * uy + gz * uz - m.yaw) * gain
+        m.yaw_slow += (m.yaw - m.yaw_slow) * gain
+        bound = self._turn_end_rate if m.turning else self._turn_rate
+        turning = not -bound < m.yaw_slow < bound and pose.posture is Posture.UPRIGHT
+        if m.turning and not turning:
+            m.told_s = 0.0  # which way it went before the turn says nothing of after
+        m.turning = turning
+
+    def _pace(self, m: GaitMemory) -> Pace:
+        """Whether this is walking or running; in between neither is said."""
+        if m.power > self._run_power or m.cadence > self._run_cadence:
+            return "run"
+        return "walk" if m.cadence < self._walk_cadence else "between"
 
     def _direction(self, m: GaitMemory, pose: Pose) -> Direction:
+        if m.turning:
+            m.known = Direction.UNKNOWN
+            return Direction.TURNING
         if not m.walking:
+            m.known = Direction.UNKNOWN
             return Direction.UNKNOWN if m.times or not pose.trusted else Direction.STILL
+        pace = self._pace(m)
+        if pace not in ("between", m.pace):
+            m.told_s = 0.0  # the sign turns: what was gathered is of the other gait, or of both
+            m.pace = pace
+        if pace == "between" or m.told_s < self._direction_least_s:
+            return m.known if pose.t_ns - m.known_ns <= self._hold_ns else Direction.UNKNOWN
         cross = m.cross
-        if cross * cross <= self._sure_squared * m.forward_power * m.change_power:
+        seen = Direction.FORWARD if (cross > 0.0) is (pace == "walk") else Direction.BACKWARD
+        enough = self._keep_squared if seen is m.known else self._sure_squared
+        if cross * cross <= enough * m.forward_power * m.change_power:
             return Direction.UNKNOWN
-        if m.power < self._walk_power and m.cadence < self._walk_cadence:
-            return Direction.FORWARD if cross > 0.0 else Direction.BACKWARD
-        if m.power > self._run_power and m.cadence > self._run_cadence:
-            return Direction.BACKWARD if cross > 0.0 else Direction.FORWARD
-        return Direction.UNKNOWN
+        m.known, m.known_ns = seen, pose.t_ns
+        return seen
 
     def _body(self, m: GaitMemory, pose: Pose, whole: bool) -> None:
         ax, ay, az = pose.accel

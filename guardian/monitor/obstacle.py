@@ -118,7 +118,7 @@ def _may_walk_backward(stride: Stride | None) -> bool:
     """Backward, or not known to be otherwise: a needless beep is a nuisance, a missing one a collision. Who stands does not walk."""
     if stride is None:
         return True
-    return stride.direction is Direction.BACKWARD or (stride.direction is Direction.UNKNOWN and stride.walking)
+    return stride.direction is Direction.BACKWARD or (stride.walking and stride.direction in (Direction.UNKNOWN, Direction.TURNING))
 
 
 class ObstacleRule:

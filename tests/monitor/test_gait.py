@@ -5,11 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from guardian.config import Config
 from guardian.frame import ImuSample
 from guardian.monitor.estimate import Attitude
 from guardian.monitor.gait import Gait, Stride
+from guardian.sim.exercises import Exercise, Session, session
+from guardian.sim.phases import Phase, Stand, Turn, Walk
+from guardian.sim.population import TEST, TRAINING
+from guardian.sim.striding import Run
 from guardian.verdict import Direction
 
 from .wearer import STEP_NS, G, Wearer, recorded, sample, turned
@@ -19,7 +24,7 @@ class Walker:
     """Attitude and gait in a row, as the monitor has them."""
 
     def __init__(self, config: Config) -> None:
-        self.attitude, self.gait = Attitude(config), Gait(config)
+        self.config, self.attitude, self.gait = config, Attitude(config), Gait(config)
 
     def strides(self, samples: list[ImuSample]) -> list[Stride]:
         out = []
@@ -194,7 +199,8 @@ def test_real_steps_forward_and_reversed(walker: Walker, sisfall: Path, trial: s
     strides = walker.strides(recorded(sisfall, trial, backward)[:6000])
     assert strides[-1].steps == pytest.approx(60 * hz, rel=0.08)
     assert sum(stride.walking for stride in strides) > 0.9 * len(strides)
-    seen = [stride.direction for stride in strides if stride.walking]
+    seen = [stride.direction for stride in strides if stride.walking and stride.direction is not Direction.TURNING]
+    assert len(seen) > 0.8 * len(strides)
     right = Direction.BACKWARD if backward else Direction.FORWARD
     wrong = Direction.FORWARD if backward else Direction.BACKWARD
     assert seen.count(wrong) < 0.05 * len(seen)
@@ -206,3 +212,84 @@ def test_a_real_standing_person_moves_and_does_not_walk(walker: Walker, sisfall:
     assert len(standing) * STEP_NS > 9e9
     assert all(stride.moving for stride in standing)
     assert standing[-1].steps == 0
+
+
+def simulated(told: Session, seconds: float) -> list[ImuSample]:
+    """The first seconds of a simulated session, 100 Hz."""
+    return [sample(i * STEP_NS, row[:3], row[3:]) for i, row in enumerate(told.samples(100.0)[: int(seconds * 100)])]
+
+
+def person(*script: Phase, seed: int = 1) -> Session:
+    """A training person who stands for 3 s, and then does that."""
+    who = TRAINING.draw(seed)
+    return Session(who, (Stand(3), *script), 3 + sum(phase.seconds for phase in script), "walk")
+
+
+def directions(walker: Walker, told: Session, begin_s: float, end_s: float) -> list[Direction]:
+    """Between those times, while walking or turning."""
+    strides = walker.strides(simulated(told, end_s))[int(begin_s * 100) :]
+    return [stride.direction for stride in strides if stride.walking or stride.direction is Direction.TURNING]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_turning_on_the_spot_is_turning_until_it_ends(walker: Walker, seed: int) -> None:
+    told = person(Turn(3.0, angle_deg=180.0), Stand(4), seed=seed)
+    seen = [stride.direction for stride in walker.strides(simulated(told, 10.0))]
+    assert Direction.TURNING not in seen[:320]
+    assert seen[350:600].count(Direction.TURNING) > 180
+    assert Direction.TURNING not in seen[700:]
+
+
+@pytest.mark.parametrize("speed", [1.2, -0.7], ids=["forward", "backward"])
+def test_a_corner_is_a_turn_and_the_way_on_is_known_again_within_two_seconds(walker: Walker, speed: float) -> None:
+    told = person(Walk(24.0, speed=speed, bend_deg=90.0))  # the corner lies at 13.8-16.2 s
+    seen = [stride.direction for stride in walker.strides(simulated(told, 27.0))]
+    way = Direction.FORWARD if speed > 0 else Direction.BACKWARD
+    assert set(seen[700:1350]) == {way}
+    assert Direction.TURNING in seen[1450:1600]
+    assert set(seen[1900:]) == {way}
+    assert not {Direction.FORWARD, Direction.BACKWARD} - {way} & set(seen)
+
+
+def test_walking_straight_on_with_a_swinging_pelvis_is_no_turn(walker: Walker) -> None:
+    for seed in range(4):
+        told = person(Walk(20.0, speed=-0.7, veer_deg=4.0), Walk(20.0, speed=1.3), seed=seed)
+        assert Direction.TURNING not in directions(Walker(walker.config), told, 3.0, 42.0)
+
+
+def test_rolling_over_in_bed_is_no_turn(walker: Walker) -> None:
+    wearer = Wearer(turned("y", 90.0))
+    walker.strides(wearer.stay(2.0))
+    still = wearer.stay(4.0)
+    rolling = [replace(each, gyro=(1.0, 0.0, 0.0)) for each in still]  # the box lies: x is along the vertical
+    assert Direction.TURNING not in {stride.direction for stride in walker.strides(rolling)}
+
+
+def test_a_run_out_of_a_walk_keeps_its_way(walker: Walker) -> None:
+    told = person(Walk(6.0, speed=-0.7), Run(12.0, speed=-1.9), Walk(6.0, speed=-0.7), seed=2)
+    seen = directions(walker, told, 5.0, 27.0)
+    assert seen.count(Direction.BACKWARD) > 0.8 * len(seen)
+    assert seen.count(Direction.FORWARD) < 0.03 * len(seen)
+
+
+def test_who_stops_and_walks_the_other_way_is_known_within_three_steps(walker: Walker) -> None:
+    told = person(Walk(10.0, speed=1.1), Stand(3.0), Walk(10.0, speed=-0.7))
+    strides = walker.strides(simulated(told, 26.0))
+    again = next(i for i, stride in enumerate(strides) if i > 1600 and stride.walking)
+    assert Direction.FORWARD not in {stride.direction for stride in strides[1600:]}
+    assert {stride.direction for stride in strides[again + 100 :]} == {Direction.BACKWARD}
+
+
+@pytest.mark.parametrize("exercise", ["walk", "run", "treadmill", "everyday"])
+@pytest.mark.parametrize("seed", [50, 51])
+def test_minutes_of_people_not_learnt_from_are_told_apart(walker: Walker, exercise: Exercise, seed: int) -> None:
+    told = session(exercise, TEST, seed, 2.0)
+    strides = walker.strides(simulated(told, 120.0))
+    for minute in range(2):
+        truly = [told.truth.direction(60.0 * minute + 0.1 * i) for i in range(600)]
+        seen = [stride.direction for stride in strides[6000 * minute : 6000 * minute + 6000 : 10]]
+        gone = [(true, said) for true, said in zip(truly, seen, strict=True) if true in ("forward", "backward")]
+        most = max(("forward", "backward"), key=lambda way: sum(true == way for true, _ in gone))
+        if sum(true == most for true, _ in gone) > 0.6 * len(gone) > 60:
+            other = "backward" if most == "forward" else "forward"
+            assert sum(said == most for _, said in gone) > sum(said == other for _, said in gone)
