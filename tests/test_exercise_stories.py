@@ -7,9 +7,11 @@ import pytest
 
 from guardian.outputs.buzzer import pattern_on
 from guardian.sim.training_scenarios import TRAINING_SCENARIOS
+from guardian.verdict import State
 from tests.stage import Performance, in_order
 
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2)
+ANOTHER = 3  # the wearer of what is looked at more closely
 PUSHED = ("fall", "long_lie", "sos")
 SHOWN = (  # at once, as warnings, and not pushed
     "fall_suspected", "imminent_fall", "obstacle", "not_guarding", "not_worn", "fault", "battery_low", "near_fall",
@@ -55,3 +57,91 @@ def on_the_line(performance: Performance) -> None:
         on = place > 0 and log[place - 1][1]
         alert = verdict.alert
         assert on == (alert is not None and pattern_on(sounds[alert.sound], verdict.t_ns - alert.since_ns)), (verdict.t_ns / 1e9, alert)
+
+
+def cues(performance: Performance) -> list[object]:
+    return [event.evidence["cue"] for event in performance.events if event.event_type == "coach"]
+
+
+def test_each_exercise_has_its_five() -> None:
+    for exercise in ("walk", "run", "stairs", "treadmill", "lunges"):
+        assert len([story for story in TRAINING_SCENARIOS.values() if story.exercise == exercise]) == 5
+
+
+def test_a_dose_of_walking_is_marked_at_half_and_end_and_stands_in_the_summary(tmp_path: Path) -> None:
+    performance = Performance("walk_the_whole_dose", tmp_path, ANOTHER)
+    assert cues(performance) == ["work", "half", "done"]
+    half, done = performance.when("coach_half"), performance.when("coach_done")
+    assert half is not None
+    assert done is not None
+    assert 10 < done - half < 20, "ten seconds of walking, and a turn between"
+    summary = performance.seen[performance.first("session_ended").id]["evidence"]
+    assert (summary["dose"], summary["unit"], summary["phase"]) == (20, "s", "done")
+    assert 25 < summary["done"] <= 36, "walked on after the mark, and turned"
+    assert summary["warnings"] == summary["near_falls"] == summary["alarms"] == 0
+
+
+@pytest.mark.parametrize("name", ["walk_somebody_in_the_way", "run_to_a_wall", "stairs_somebody_behind"])
+def test_who_hears_what_is_behind_stops_before_it(name: str, tmp_path: Path) -> None:
+    performance = Performance(name, tmp_path, ANOTHER)
+    nearest = [performance.play.world.truth(verdict.t_ns).wall_m or 9.0 for verdict in performance.verdicts[::10]]
+    assert min(nearest) > 0.1
+    assert performance.state is State.GUARDING
+
+
+def test_without_its_ranger_the_space_behind_a_walk_is_unknown_and_the_coach_says_later_what_was_cut_off(tmp_path: Path) -> None:
+    performance = Performance("walk_ranger_cable", tmp_path, ANOTHER)
+    assert {str(verdict.obstacle) for verdict in performance.verdicts if 10.6e9 < verdict.t_ns < 20e9} == {"UNKNOWN"}
+    assert {str(verdict.obstacle) for verdict in performance.verdicts if verdict.t_ns > 21e9} & {"CLEAR"}
+    heard = performance.when("echo_stuck_low")
+    assert heard is not None
+    assert heard < 10.9
+
+
+def test_a_sprint_that_goes_on_takes_a_suspected_fall_back_before_the_countdown_hurries(tmp_path: Path) -> None:
+    performance = Performance("run_bus_hang", tmp_path, ANOTHER)
+    assert performance.first("cancelled").t_ns - performance.first("fall_suspected").t_ns < 8e9
+    assert performance.state is State.GUARDING
+
+
+def test_sets_of_stairs_are_counted_and_the_rest_between_them_is_said(tmp_path: Path) -> None:
+    performance = Performance("stairs_two_sets", tmp_path, ANOTHER)
+    assert cues(performance) == ["work", "rest", "again", "done"]
+    assert performance.verdicts[-1].motion.stairs == 24, "six, up and down, twice"
+    training = performance.verdicts[-1].training
+    assert training is not None
+    assert (training.phase, training.set_number) == ("done", 2)
+
+
+def test_lunges_are_counted_leg_by_leg(tmp_path: Path) -> None:
+    performance = Performance("lunges_both_legs", tmp_path, ANOTHER)
+    motion = performance.verdicts[-1].motion
+    assert (motion.lunges_left, motion.lunges_right) == (4, 4)
+    assert cues(performance) == ["work", "half", "done"]
+
+
+def test_frozen_sensor_on_the_stairs_says_that_falls_are_not_watched_until_they_are(tmp_path: Path) -> None:
+    performance = Performance("stairs_imu_frozen", tmp_path, ANOTHER)
+    unguarded = [verdict for verdict in performance.verdicts if 8.6e9 < verdict.t_ns < 13.9e9]
+    assert {verdict.state for verdict in unguarded} == {State.SETTLING}
+    said = performance.when("imu_stuck")
+    assert said is not None
+    assert said < 7 + 1.5, "an axis that has stood still for a second, and half a second to say so"
+    assert performance.state is State.GUARDING
+
+
+def test_fall_on_the_belt_without_wifi_reaches_the_caregiver_when_it_is_back(tmp_path: Path) -> None:
+    performance = Performance("treadmill_wifi_gone", tmp_path, ANOTHER)
+    fall = performance.first("fall")
+    arrived_ns = next(one.t_ns for link in performance.links for one in link.seen if fall.id.encode() in one.payload)
+    back_s = performance.play.scenario.stage(ANOTHER)[1][-1].t_s
+    assert fall.t_ns < back_s * 1e9 < arrived_ns < (back_s + 10) * 1e9
+
+
+def test_a_jammed_button_calls_for_help_at_once_and_a_held_one_takes_it_back(tmp_path: Path) -> None:
+    performance = Performance("lunges_button_jammed", tmp_path, ANOTHER)
+    call = performance.first("sos")
+    arrived_ns = next(one.t_ns for link in performance.links for one in link.seen if call.id.encode() in one.payload)
+    assert arrived_ns - call.t_ns < 1e9
+    assert performance.states[-1]["fall"] == "OFF"
+    assert performance.state is State.GUARDING

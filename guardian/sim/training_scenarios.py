@@ -111,7 +111,7 @@ def _sprint(who: Trainee, metres: float, share: float = 1.0, stops: bool = False
 def _run_clean(seed: int) -> Staged:
     who = TEST.draw(seed)
     on = Walk(2.0, speed=-who.walk_m_s, lean_deg=STRAIGHT_DEG)
-    return told(who, Stand(3), *_sprint(who, 16), on, Stand(9), *_sprint(who, 16), on, Stand(3600))
+    return told(who, Stand(3), *_sprint(who, 14), on, Stand(10), *_sprint(who, 14), on, Stand(3600))
 
 
 def _run_obstacle(seed: int) -> Staged:
@@ -366,7 +366,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         "run",
         heard=("self_test", "guarding", "coach_work", "coach_rest", "coach_again", "coach_done"),
         unheard=WARNINGS | ALARMED | CORRECTIONS,
-        settings=_dose("run", dose=10, sets=2, rest_s=6),
+        settings=_dose("run", dose=14, sets=2, rest_s=6),
     ),
     Scenario(
         "run_to_a_wall",
