@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from guardian.config import Config, ns
 from guardian.monitor.parts import PART_S, Part
 
+QUICK, SLOW, TREND = 3, 5, 41  # parts averaged: running up, at ease; and what is no swing: 2 s
 FLIGHT = 3  # so many swings make a flight
 RETURNED = 0.75  # less of what was climbed is left at the end: it came back
 
@@ -38,7 +39,9 @@ class Stairs:
         self._quiet = max(2, ns(settings.stair_quiet_s) // ns(PART_S))
         self._bound = settings.stair_quiet_m_s2
         self._longest = ns(settings.stair_stretch_s) // ns(PART_S)
-        self._share = settings.stair_swing_share
+        self._quick_share = settings.stair_swing_quick
+        self._slow_share = settings.stair_swing_slow
+        self._slow_s = settings.stair_slow_s
         self._least_m_s = settings.stair_swing_m_s
         self._least_m = settings.stair_least_m
         self._most_m = settings.stair_most_m
@@ -77,22 +80,20 @@ class Stairs:
             speed += part.upward * part.dt_s
             total += part.dt_s
         drift = speed / total
-        speeds, power, mean, risen = [], 0.0, 0.0, 0.0
-        speed = 0.0
+        speed = risen = 0.0
+        speeds: list[float] = []
         for part in parts:
             speed += (part.upward - drift) * part.dt_s
             risen += speed * part.dt_s
             speeds.append(speed)
-            power += speed * speed
-            mean += speed
-        n = len(parts)
-        speeds = _smoothed(speeds)
-        swing = max(self._least_m_s, self._share * math.sqrt(max(0.0, power / n - mean * mean / (n * n))))
-        sunk = [-speed for speed in speeds]
-        gains = _swings(parts, speeds if risen > 0.0 else sunk, swing)
+        quick = _averaged(speeds, QUICK)
+        gains = self._gains(parts, quick, risen, self._quick_share)
+        if len(gains) * self._slow_s < total:
+            slow = _averaged(speeds, SLOW)
+            gains = self._gains(parts, slow, risen, self._slow_share)
         if len(gains) >= FLIGHT and self._least_m * len(gains) <= abs(risen) <= self._most_m * len(gains):
             return len(gains)
-        losses = _swings(parts, sunk if risen > 0.0 else speeds, swing)
+        losses = self._gains(parts, quick, -risen, self._quick_share)
         single = [gain for gain in (*gains, *losses) if self._least_m <= gain <= self._single_m]
         if len(single) < FLIGHT:  # one or two stairs: it has to be as high as it went, or something was picked up
             climbed = 0.0
@@ -102,15 +103,22 @@ class Stairs:
                 return 0
         return len(single)
 
+    def _gains(self, parts: list[Part], speeds: list[float], way: float, share: float) -> list[float]:
+        """How far each stair took the belt, m, upward where `way` is positive, else downward."""
+        power = 0.0
+        for speed, slow in zip(speeds, _averaged(speeds, TREND), strict=True):
+            power += (speed - slow) * (speed - slow)
+        swing = max(self._least_m_s, share * math.sqrt(power / len(speeds)))
+        return _swings(parts, speeds if way > 0.0 else [-speed for speed in speeds], swing)
 
-def _smoothed(speeds: list[float]) -> list[float]:
-    """Means of five."""
-    a = b = c = d = speeds[0]
-    smooth = []
-    for speed in (*speeds, speeds[-1], speeds[-1]):
-        smooth.append(0.2 * (a + b + c + d + speed))
-        a, b, c, d = b, c, d, speed
-    return smooth[2:]
+
+def _averaged(values: list[float], width: int) -> list[float]:
+    """Means of up to `width` values around each, odd."""
+    half, n = width // 2, len(values)
+    totals = [0.0]
+    for value in values:
+        totals.append(totals[-1] + value)
+    return [(totals[min(n, i + half + 1)] - totals[max(0, i - half)]) / (min(n, i + half + 1) - max(0, i - half)) for i in range(n)]
 
 
 def _swings(parts: list[Part], speeds: list[float], swing: float) -> list[float]:
