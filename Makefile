@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB := $(VENV)/.lab
 
-.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks walkers repetitions durability alerts fleet latency page screenshots pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks walkers repetitions durability alerts fleet latency page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -77,6 +77,9 @@ page: $(READY)  ## how fast an alarm is on the caregivers' page, with 6, 50 and 
 
 screenshots: $(READY)  ## the pictures of the caregivers' page in docs/, from a simulated training and fall, 3 minutes (needs chromium and mosquitto)
 	$(BIN)/python -m lab.screenshots
+
+report: $(READY)  ## guardian report on a simulated person's ten weeks of training: pages, pictures and CSV in lab/out/history
+	$(BIN)/python -m lab.history
 
 pythons: $(READY)  ## the same recordings on every Python of 3.11-3.13 at hand: identical verdicts
 	sh lab/pythons.sh

@@ -28,7 +28,7 @@ the usual way:
 Every command has examples of its own: guardian COMMAND --help
 """
 
-COMMANDS = ("run", "sim", "demo", "replay", "check", "calibrate", "sounds", "erase", "retire", "station")
+COMMANDS = ("run", "sim", "demo", "replay", "check", "calibrate", "sounds", "report", "erase", "retire", "station")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -148,9 +148,11 @@ def parser() -> argparse.ArgumentParser:
     sounds.add_argument("--card", action="store_true", help="print the card of sounds and gestures")
     sounds.add_argument("--into", type=Path, metavar="FILE.md", help="with --card: write it between the card's markers of this file")
 
+    _report(add)
+
     erase = add(
         "erase",
-        "delete recordings, the history of alarms and the journal: they are health data",
+        "delete recordings, sessions, the history of alarms and the journal: they are health data",
         "guardian erase                           lists, asks, deletes",
         "guardian erase --yes                     without asking, an open alarm included",
     )
@@ -166,6 +168,26 @@ def parser() -> argparse.ArgumentParser:
 
     _station(commands)
     return top
+
+
+def _report(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """`guardian report`."""
+    report = add(
+        "report",
+        "how the training goes: a page with plots and a PNG, for a physiotherapist",
+        "guardian report                          the last 30 days",
+        "guardian report latest                   the latest session, second by second",
+        "guardian report 12-340                   one session, by its id or the beginning or end of it",
+        "guardian report --last 10w --exercise stairs --csv --out ./report",
+        "guardian report --last 4w --until 2026-03-01 --db ./copy/sessions.db",
+    )
+    report.add_argument("session", nargs="?", metavar="SESSION", help="a session's id, its beginning or end, or the word latest")
+    report.add_argument("--last", metavar="30d", help="a period instead, in days or weeks (default 30d)")
+    report.add_argument("--until", metavar="YYYY-MM-DD", help="the period's last day (default today)")
+    report.add_argument("--exercise", metavar="NAME", help="only sessions of this exercise")
+    report.add_argument("--db", metavar="FILE", type=Path, help="the session database (default sessions.db in device.state_dir)")
+    report.add_argument("--out", metavar="FOLDER", type=Path, default=Path(), help="where to write (default here)")
+    report.add_argument("--csv", action="store_true", help="sessions and timelines as CSV too")
 
 
 def _station(commands: Any) -> None:

@@ -1,9 +1,9 @@
 """All wiring: which parts make a device, in which order they act, and the loop.
 
 The order of the outputs is the order of promises: an alarm is on disk (journal, with the event that tells of it), then its event (outbox),
-then it sounds (buzzer), then caregivers hear of it (mqtt); what only watches comes after (recorder, watchdog). A program killed between the
-first two resumes the alarm and tells its event again, under the same id. Each stands behind a guard, so that one that fails becomes
-a fault of the next frame and the others go on.
+then it sounds (buzzer), then caregivers hear of it (mqtt); what only watches comes after (recorder, logbook, watchdog). A program killed
+between the first two resumes the alarm and tells its event again, under the same id. Each stands behind a guard, so that one that fails
+becomes a fault of the next frame and the others go on.
 
 A device is the same on real, simulated and recorded hardware: `Hardware` and the choice of writers, link and clock are its only
 differences, and they are chosen here.
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from guardian import __version__
+from guardian import __version__, sessions
 from guardian.config import LEARNED, Calibration, Config, ConfigError, changed
 from guardian.drivers.imu import Refusal
 from guardian.drivers.sensors import Sensors
@@ -37,6 +37,7 @@ from guardian.outputs.buzzer import Buzzer
 from guardian.outputs.guard import Guarded
 from guardian.outputs.journal import Journal
 from guardian.outputs.link import Link, PahoLink, Word
+from guardian.outputs.logbook import LOGBOOK_JOBS, Dose, Logbook
 from guardian.outputs.mqtt import Mqtt
 from guardian.outputs.outbox import Outbox
 from guardian.outputs.output import Output
@@ -80,6 +81,11 @@ class Places(msgspec.Struct, frozen=True):
     def journal(self) -> Path:
         """The open alarm and session (JSON)."""
         return self.state_dir / "journal.json"
+
+    @property
+    def sessions(self) -> Path:
+        """What was trained, and the plan (SQLite)."""
+        return self.state_dir / sessions.FILE
 
     @property
     def recordings(self) -> Path:
@@ -314,7 +320,7 @@ def whole_device(
     here = places(config)
     here.make()
     calibration, model = calibration_of(here), fall_model(config)
-    store, tape = writer("store", 64), writer("recorder", queue_depth(config.recorder))
+    store, tape, pen = writer("store", 64), writer("recorder", queue_depth(config.recorder)), writer("logbook", LOGBOOK_JOBS)
     outbox = Outbox(here.outbox, config.outbox, store, utc, install)
     journal = Journal(here.journal, config.outbox, store, *outbox.identity())
     resume = journal.load() or Resume(*outbox.identity())
@@ -323,17 +329,24 @@ def whole_device(
         sw=__version__, python=platform.python_version(), config=config, calibration=calibration, model=model_hash(model), resume=resume
     )
     mqtt = Mqtt(config, outbox, link, __version__) if link else None
+    inbox = Inbox()
     outputs: list[Output] = [Guarded(journal), Guarded(outbox), Guarded(Buzzer(hardware.pins, config))]
     if mqtt:
         outputs.append(Guarded(mqtt))
     if config.recorder.enabled:
         outputs.append(Guarded(Recorder(here.recordings, config.recorder, opening, tape, monitor.snapshot, lambda: utc_ns(utc()))))
+    outputs.append(Guarded(Logbook(here.sessions, config, doses_of(config), pen, utc, inbox.ask)))
     outputs.append(Guarded(Watchdog(config.watchdog, {one.name: one.stalled_s for one in (store, tape)})))
-    inbox = Inbox()
     inbox.connect(outputs, mqtt.commands if mqtt else tuple)
     sensors = Sensors(hardware, config, inbox)
     worn = resume.alarm is not None or resume.session is not None
-    return Device(sensors, monitor, [*outputs, *watching], inbox, worn, (store, tape))
+    return Device(sensors, monitor, [*outputs, *watching], inbox, worn, (store, tape, pen))
+
+
+def doses_of(config: Config) -> dict[str, Dose]:
+    """What the plan may grow, by exercise."""
+    coached = ((name, exercise.coach) for name, exercise in config.exercises.items())
+    return {name: Dose(coach.unit, coach.dose, coach.dose_most, coach.sets) for name, coach in coached if coach is not None}
 
 
 def utc_ns(now: datetime | None) -> int | None:

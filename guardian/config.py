@@ -418,6 +418,26 @@ class Recorder(Section, frozen=True, kw_only=True):
     retry_s: Seconds
 
 
+class LogbookConfig(Section, frozen=True, kw_only=True):
+    batch_s: Annotated[float, Meta(ge=1, le=60)]
+    rows_max: Annotated[int, Meta(ge=100, le=100_000)]
+    stall_s: Seconds
+    keep_days: Annotated[float, Meta(ge=30, le=3650)]
+    timeline_mb: Annotated[float, Meta(ge=0.1, le=10_000)]
+
+
+class PlanConfig(Section, frozen=True, kw_only=True):
+    growth: Annotated[float, Meta(ge=0, le=0.5)]
+    done_a_week: Annotated[int, Meta(ge=1, le=14)]
+    clean_sessions: Annotated[int, Meta(ge=1, le=20)]
+    skipped_held: Annotated[int, Meta(ge=0, le=10)]
+    again_s: Annotated[float, Meta(ge=60, le=86400)]
+
+
+class ReportConfig(Section, frozen=True, kw_only=True):
+    distance_error: dict[Name, Annotated[float, Meta(gt=0, le=1)]]  # exercise -> share of the distance
+
+
 class Watchdog(Section, frozen=True, kw_only=True):
     worker_stall_s: Seconds
 
@@ -445,6 +465,9 @@ class Config(Section, frozen=True, kw_only=True):
     mqtt: Mqtt
     outbox: OutboxConfig
     recorder: Recorder
+    logbook: LogbookConfig
+    plan: PlanConfig
+    report: ReportConfig
     watchdog: Watchdog
 
 

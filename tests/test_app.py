@@ -51,9 +51,9 @@ class Rig:
 def test_an_alarm_is_on_disk_before_its_event_before_the_sound_before_the_caregiver(at_home: Config) -> None:
     with Rig(at_home).device() as device:
         assert [output.name for output in device.outputs] == [
-            "journal", "outbox", "buzzer", "mqtt", "recorder", "watchdog", "witness", "switch",
+            "journal", "outbox", "buzzer", "mqtt", "recorder", "logbook", "watchdog", "witness", "switch",
         ]  # fmt: skip
-        acting = device.outputs[:6]
+        acting = device.outputs[:7]
         assert all(isinstance(output, Guarded) for output in acting), "each behind a guard of its own"
 
 

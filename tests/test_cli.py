@@ -377,10 +377,11 @@ def test_the_live_view_shows_phase_and_progress_in_a_line(
 def lived_in(place: Path, alarm: Alarm | None = None) -> list[Path]:
     """A state folder after some use: what is health data in it."""
     (place / "recordings").mkdir(parents=True)
-    data = [place / "recordings" / "g-sim-00001-000.mcap", place / "outbox.db", place / "outbox.db-wal", place / "journal.json"]
-    for path in data[:3]:
+    names = ("outbox.db", "outbox.db-wal", "sessions.db", "sessions.db-wal", "sessions.db.damaged")
+    data = [place / "recordings" / "g-sim-00001-000.mcap", *(place / name for name in names), place / "journal.json"]
+    for path in data[:-1]:
         path.write_bytes(b"x")
-    data[3].write_bytes(msgspec.json.encode(Resume("sim", 1, State.FALLEN if alarm else State.OFF, alarm)))
+    data[-1].write_bytes(msgspec.json.encode(Resume("sim", 1, State.FALLEN if alarm else State.OFF, alarm)))
     (place / "calibration.json").write_text("{}")
     return data
 

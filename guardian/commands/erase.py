@@ -1,4 +1,4 @@
-"""guardian erase: recordings, the history of alarms and the journal are health data; this deletes them and says what it deleted."""
+"""guardian erase: recordings, sessions, alarms' history and the journal are health data; this deletes them and says what it deleted."""
 
 import sys
 from argparse import Namespace
@@ -25,8 +25,10 @@ def main(args: Namespace) -> int:
 
 
 def health_data(here: Places) -> list[Path]:
-    """What would be deleted: recordings, outbox and journal, with the files that SQLite keeps beside them."""
-    found = [*here.recordings.glob("*.mcap"), *here.state_dir.glob(f"{here.outbox.name}*"), *here.state_dir.glob(f"{here.journal.name}*")]
+    """What would be deleted: recordings, outbox, sessions, journal; with what SQLite keeps beside them, and what was set aside damaged."""
+    found = list(here.recordings.glob("*.mcap"))
+    for file in (here.outbox, here.sessions, here.journal):
+        found += here.state_dir.glob(f"{file.name}*")
     return sorted(path for path in found if path.is_file())
 
 
