@@ -46,6 +46,20 @@ def test_fall_sounds_until_the_end_and_reaches_the_caregiver_as_critical(tmp_pat
     assert performance.states[-1]["alarm_id"] == performance.first("fall_suspected").id
 
 
+def test_two_presses_are_answered_by_two_beeps_for_the_second_exercise(tmp_path: Path) -> None:
+    performance = Performance("two_presses_between_exercises", tmp_path)
+    answers = [name for name in performance.heard() if name == "press" or name.startswith("exercise_")]
+    assert answers == ["press", "exercise_run"]
+    ended = performance.first("session_ended")
+    started = [event for event in performance.events if event.event_type == "session_started"][-1]
+    assert ended.evidence["reason"] == "exercise_changed"
+    assert (ended.exercise, started.exercise, ended.t_ns) == ("walk", "run", started.t_ns)
+    assert ended.evidence["unit"] == "s"
+    assert 7 < float(ended.evidence["done"]) < 12, "the ten seconds of backward walking"
+    assert performance.states[-1]["exercise"] == "run"
+    assert performance.state is State.GUARDING
+
+
 def test_toss_unannounced_says_that_nobody_moves(tmp_path: Path) -> None:
     performance = Performance("toss_unannounced", tmp_path)
     assert performance.first("fall").evidence["no_body_motion"] is True

@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from guardian.config import Coach as Dose
 from guardian.config import Config, cos_deg, ns
-from guardian.monitor.summary import thousandths
+from guardian.monitor.summary import Progress, thousandths
 from guardian.verdict import Direction, Evidence, Motion, Phase, Posture, Rep, Session, Training
 
 LOOK_NS = 100_000_000
@@ -211,11 +211,10 @@ class Coach:
         dose = limits.dose
         self.memory.plans[exercise] = Plan(min(max(asked, dose.dose), dose.dose_most), why.strip()[:WHY_MOST])
 
-    @property
-    def done(self) -> float:
-        """Of all sets of this session."""
+    def progress(self, session: Session) -> Progress:
+        """Of this session, as of the last look; a session that began in this tick has none yet."""
         m = self.memory
-        return m.before + (m.training.done if m.training else 0.0)
+        return (m.training, m.before + m.training.done) if m.training is not None and session.id == m.session else (None, 0.0)
 
     def step(self, t_ns: int, motion: Motion, guarding: bool, session: Session | None, said: list[Said]) -> None:
         """One tick; what is to be said is appended to `said`."""

@@ -29,7 +29,7 @@ from guardian.monitor.obstacle import Behind
 from guardian.monitor.quality import Quality
 from guardian.monitor.repetitions import Reps
 from guardian.monitor.sound import SoundChoice
-from guardian.monitor.summary import Summary, evidence
+from guardian.monitor.summary import Summary, summary_of
 from guardian.verdict import Alarm, Direction, Event, Evidence, Motion, Obstacle, Posture, Resume, Session, State, Verdict
 
 NEVER = 1 << 62  # ns; older than anything
@@ -589,8 +589,8 @@ class Policy:
         m = self.memory
         if m.session is None:
             return
-        session = self.summary.step(t_ns, motion, m.session, self.coach.memory.training, self.coach.done, last=True)
-        events.append(self._event(t_ns, "session_ended", evidence(session, reason)))
+        session = self.summary.step(t_ns, motion, m.session, self.coach.progress(m.session), last=True)
+        events.append(self._event(t_ns, "session_ended", summary_of(session, reason)))
         m.session = None
 
     def _change_exercise(self, to: str, t_ns: int, motion: Motion, events: list[Event], happened: list[str]) -> None:
@@ -658,7 +658,7 @@ class Policy:
             if one.evidence is not None:
                 events.append(self._event(t_ns, "coach", one.evidence))
         if m.session is not None:
-            m.session = self.summary.step(t_ns, motion, m.session, self.coach.memory.training, self.coach.done)
+            m.session = self.summary.step(t_ns, motion, m.session, self.coach.progress(m.session))
 
     def _names(self, faults: tuple[Fault, ...]) -> tuple[str, ...]:
         if not faults:

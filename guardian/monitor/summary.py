@@ -24,6 +24,7 @@ MEASURES: dict[str, Callable[[Motion], float | None]] = {
     "lean_deg": lambda motion: motion.lean_deg,
     "sway_deg": lambda motion: motion.sway_deg,
 }
+Progress = tuple[Training | None, float]  # and what is done of all sets
 LUNGE_DEPTH = "lunge_depth_m"
 NOTHING = Mean()
 
@@ -73,7 +74,7 @@ class Summary:
         """One alarm more."""
         self.memory.alarms += 1
 
-    def step(self, t_ns: int, motion: Motion, session: Session, training: Training | None, done: float, last: bool = False) -> Session:
+    def step(self, t_ns: int, motion: Motion, session: Session, progress: Progress, last: bool = False) -> Session:
         """The session with its tally up to date, if it is time (or the session's `last` moment); else as it was."""
         m = self.memory
         if session.id != m.session:
@@ -84,11 +85,11 @@ class Summary:
         since_ns = t_ns - m.looked_ns
         if not last and since_ns < self._often_ns:
             return session
-        tally = session.tally
+        tally, training = session.tally, progress[0]
         if not last and m.idle_ns + since_ns < self._idle_ns and not self._something(motion, training, tally):
             m.idle_ns, m.looked_ns = m.idle_ns + since_ns, t_ns
             return session
-        return replace(session, tally=self._folded(t_ns, motion, tally, training, done))
+        return replace(session, tally=self._folded(t_ns, motion, tally, *progress))
 
     def _begin(self, t_ns: int, motion: Motion, session: Session) -> None:
         m = self.memory
@@ -146,7 +147,7 @@ class Summary:
         return folded
 
 
-def evidence(session: Session, reason: str) -> Evidence:
+def summary_of(session: Session, reason: str) -> Evidence:
     """The summary, all scalars: about 1 kB. Units stand in the names; means are over the time of walking, and absent where never known."""
     tally = session.tally
     told: Evidence = {

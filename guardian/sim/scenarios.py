@@ -145,6 +145,22 @@ GUARDING: dict[str, Scenario] = rows(
         ),
     ),
     Scenario(
+        "two_presses_between_exercises",
+        "Walks backward, sets the next exercise with two short presses, and goes on under guard.",
+        40.0,
+        ("session_started", "session_ended", "exercise_changed", "session_started"),
+        ALARMS | {"imminent_fall", "not_guarding"},
+        lambda seed: _told(
+            seed,
+            Stand(3),
+            Walk(10, speed=-0.5),
+            Stand(8),
+            Walk(8, speed=-0.5),
+            Stand(15),
+            actions=tuple(Action(14.5 + 0.5 * press, "press", (0.15,)) for press in range(2)),
+        ),
+    ),
+    Scenario(
         "toss_unannounced",
         "Takes the belt off without a word and tosses it on a table: an alarm, without any body motion.",
         40.0,

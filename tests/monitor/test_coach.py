@@ -451,6 +451,17 @@ def test_the_summary_is_the_truth_of_the_session_and_of_it_alone() -> None:
     assert "lunge_depth_m" not in summary
 
 
+def test_a_session_that_ends_in_its_own_tick_has_nothing_of_the_one_before() -> None:
+    life = training("walk")
+    life.walk(BACKWARD, 20)
+    life.tick(commands=[Command("exercise", "a", None, "treadmill"), Command("exercise", "b", None, "run")])
+    walked, passed = [event.evidence for event in life.events if event.event_type == "session_ended"]
+    assert walked["done"] == pytest.approx(20, abs=0.3)
+    assert (passed["steps"], passed["duration_s"]) == (0, 0.0)
+    assert "done" not in passed
+    assert at(life).unit == "m"
+
+
 def test_measures_that_were_never_known_are_absent() -> None:
     life = training("walk")
     life.live(5)
