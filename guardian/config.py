@@ -258,6 +258,16 @@ class ObstacleConfig(Section, frozen=True, kw_only=True):
     floor_hold_s: Seconds
     floor_hint_s: Seconds
     floor_hint_m_s: Annotated[float, Meta(ge=0, le=3)]
+    outrun_s: Seconds
+    riser_slope: Annotated[float, Meta(ge=0.3, le=1.5)]
+    riser_share: Unit
+    drift_learn_s: Seconds
+    drift_relearn_s: Seconds
+    drift_missing_s: Seconds
+    drift_reference_m: Metres
+    drift_release_m: Annotated[float, Meta(ge=0, le=0.2)]
+    room_memory_s: Seconds
+    room_sink_m: Annotated[float, Meta(ge=0, le=0.8)]
     stop_event_s: Seconds
 
 
@@ -338,10 +348,14 @@ class Coach(Section, frozen=True, kw_only=True):
 
 class Exercise(Section, frozen=True, kw_only=True):
     label: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^\S(.*\S)?\Z")]  # what people choose by, in Home Assistant too
-    obstacle: Literal["ttc", "near", "backward"]
+    obstacle: Literal["ttc", "near", "backward", "risers", "drift", "room"]
     caution_ttc_s: Seconds
     stop_ttc_s: Seconds
     near_m: Metres
+    drift_caution_m: Metres | None = None  # obstacle = "drift" alone, and needed there, as is the next
+    drift_stop_m: Metres | None = None
+    clear_m: Metres | None = None  # obstacle = "room" alone, and needed there, as is the next
+    step_back_m: Metres | None = None
     fall_threshold: Unit
     counts: Literal["steps", "stairs", "lunges"]
     lying_s: Seconds | None = None  # absent: the soft-collapse net is off
@@ -367,6 +381,9 @@ class Coaching(Section, frozen=True, kw_only=True):
     tally_s: Annotated[float, Meta(ge=1, le=60)]
     tally_idle_s: Annotated[float, Meta(ge=1, le=3600)]
     cues: dict[Name, Cue]
+
+
+KIND_KEYS = {"drift_caution_m": "drift", "drift_stop_m": "drift", "clear_m": "room", "step_back_m": "room"}  # Exercise key -> its kind
 
 
 class Mqtt(Section, frozen=True, kw_only=True):
@@ -569,6 +586,11 @@ def _check(config: Config, source: str) -> None:
             raise ConfigError(f"{source}: exercises.{name}: stop_ttc_s must be below caution_ttc_s, or caution is never heard")
         if exercise.coach is not None:
             _check_coach(exercise.coach, f"{source}: exercises.{name}.coach")
+        for key, kind in KIND_KEYS.items():
+            if (getattr(exercise, key) is None) == (exercise.obstacle == kind):
+                raise ConfigError(f"{source}: exercises.{name}: {key} belongs to obstacle = {kind!r}, there alone and always")
+        if exercise.drift_stop_m is not None and (exercise.drift_caution_m or 0.0) >= exercise.drift_stop_m:
+            raise ConfigError(f"{source}: exercises.{name}: drift_caution_m must be below drift_stop_m, or caution is never heard")
     if len(config.exercises) > EXERCISES_MOST:
         raise ConfigError(f"{source}: {len(config.exercises)} rows in [exercises]; nobody counts more than {EXERCISES_MOST} beeps")
     _check_cues(config, source)

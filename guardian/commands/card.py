@@ -17,7 +17,12 @@ GROUPS: tuple[tuple[str, frozenset[str]], ...] = (  # heading, names; one that e
             ["fall", "fall_acknowledged", "countdown_last", "countdown", "imminent", "acknowledged", "cancelled", "cleared", "near_fall"]
         ),
     ),
-    ("Behind you", frozenset(["near", "stop", "caution_fast", "caution", "straighten_up"])),
+    (
+        "Behind you",
+        frozenset(
+            ["near", "stop", "caution_fast", "caution", "off_end_now", "off_end", "no_room", "too_fast", "no_reference", "straighten_up"]
+        ),
+    ),
     ("Not guarding", frozenset(["not_guarding", "unguarded", "session_ended"])),
     ("Something is wrong", frozenset(FAULTS)),
     ("Exercises: as many beeps as the exercise's place", frozenset(["exercise_"])),

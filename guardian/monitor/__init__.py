@@ -50,7 +50,13 @@ class Monitor:
                 self.health.still_second(*self.attitude.still_means)
         trusted = self._pose if condition.imu_ok else None
         behind = self.obstacle.step(
-            frame.t_ns, frame.echo, trusted, self._stride if condition.imu_ok else None, exercise, condition.echo_ok
+            frame.t_ns,
+            frame.echo,
+            trusted,
+            self._stride if condition.imu_ok else None,
+            exercise,
+            condition.echo_ok,
+            self._quality.speed_m_s if condition.imu_ok else 0.0,
         )
         return self.policy.step(frame, condition, self._pose, self._stride, self._quality, self._reps, signs, behind)
 

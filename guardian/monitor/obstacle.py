@@ -47,15 +47,28 @@ pitch follows however far it is off; so within floor_doubt of the prediction onl
 begins to walk backward leans back and speeds up at once, which no accelerometer can tell apart: there only walkers are warned. And
 while the floor hides the way (or did within floor_hold_s), a track in there without a warning is the floor too: UNKNOWN.
 The pitch is that of Pose.box_up: the ranger turns with the box, however the belt sits. Without a trusted pose no echo is called floor.
+
+By exercise (WATCH). *Too fast*: a wall is first heard at the range and STOP waits for sure_pings, so who goes backward faster than
+range / (stop_ttc_s + sure_pings / rate), 2.0 m/s, would be stopped too late. That is said, and while it is so nothing seen is UNKNOWN.
+*Risers*: stairs going up behind are a plane through the nosings, of slope s = rise over run. The beam's lower edge, φ = β + α below
+the level, meets it at d = h / (sin φ + s cos φ): 1.1 m. Risers stand there and beyond, come nearer as one climbs, and drop out of the
+beam. So the time to collision is asked only of what is nearer than riser_share of that d on the steepest stairs, and the near limit only
+of pings, not of a track carried on when its riser has dropped out. *Drift*: drift.py. *Room*: a lunge moves the wearer by step_back_m at
+most, and standing between two they are farthest from what is behind; so the room is the farthest it was in room_memory_s, if that is
+no more than a lunge from where it is now. Time to collision is asked of who walks backward, and of what has come nearer than a lunge
+explains, unless it may be the floor seen by a belt that has sunk by room_sink_m. The near limit is asked of pings, as with risers.
 """
 
 import math
 from collections.abc import Callable
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guardian.config import Calibration, Config, Exercise, cos_deg, ns
 from guardian.frame import Echo
+from guardian.monitor.drift import Drift, DriftMemory
 from guardian.monitor.estimate import Pose
 from guardian.monitor.gait import Stride
 from guardian.verdict import Direction, Gap, Obstacle
@@ -74,6 +87,8 @@ class Behind(Struct, frozen=True, gc=False):
     near: bool  # inside the near limit
     straighten_up: bool  # the floor hides the way
     sounding: bool  # CAUTION or STOP that is to be heard; False once quiet after closing has ended
+    warning: str = ""  # row of [sounds] that CAUTION or STOP has, where another deed than stopping is called for
+    blind: str = ""  # row of [sounds] that says why the way is not watched
 
 
 class Track(Struct):
@@ -85,6 +100,9 @@ class Track(Struct):
     mean_m: float
     closing_m_s: float | None = None  # of the line; None with fewer than speed_pings
     excess_m_s: float | None = None  # how much faster than the predicted floor
+    far_m: float = 0.0  # farthest ping since far_ns ...
+    far_before_m: float = 0.0  # ... and in the room_memory_s before
+    far_ns: int | None = None
 
 
 class ObstacleMemory(Struct):
@@ -104,14 +122,11 @@ class ObstacleMemory(Struct):
     obstacle: Obstacle = UNKNOWN
     near: bool = False
     closing_ns: int = 0  # last closed, or came near
-
-
-# What an exercise's `obstacle` watches: (time to collision, near limit). New kinds are new rows here and in config.Exercise.obstacle.
-WATCH: dict[str, Callable[[Stride | None], tuple[bool, bool]]] = {
-    "ttc": lambda stride: (True, True),
-    "near": lambda stride: (False, True),
-    "backward": lambda stride: (True, True) if _may_walk_backward(stride) else (False, False),
-}
+    kind: str = ""  # of the exercise
+    fast_ns: int | None = None  # since when too fast
+    too_fast: bool = False
+    no_room: bool = False
+    drift: DriftMemory = msgspec.field(default_factory=DriftMemory)
 
 
 def _may_walk_backward(stride: Stride | None) -> bool:
@@ -119,6 +134,19 @@ def _may_walk_backward(stride: Stride | None) -> bool:
     if stride is None:
         return True
     return stride.direction is Direction.BACKWARD or (stride.walking and stride.direction in (Direction.UNKNOWN, Direction.TURNING))
+
+
+def _walks_backward(stride: Stride | None) -> bool:
+    """Surely."""
+    return stride is not None and stride.direction is Direction.BACKWARD
+
+
+def _always(stride: Stride | None) -> bool:
+    return True
+
+
+def _never(stride: Stride | None) -> bool:
+    return False
 
 
 class ObstacleRule:
@@ -139,19 +167,48 @@ class ObstacleRule:
         self._height_m = calibration.height_m if calibration else ranger.height_m
         self._hides_m = (1.0 - c.floor_tolerance) * ranger.range_m
         self._shows_m = (1.0 - c.floor_tolerance / 2.0) * ranger.range_m
+        self._range_m = ranger.range_m
+        self._sure_s = c.sure_pings / ranger.rate_hz
+        self._outrun_ns = ns(c.outrun_s)
+        self._room_ns = ns(c.room_memory_s)
+        self._sunk = (1.0 - c.floor_tolerance) * max(0.0, 1.0 - c.room_sink_m / self._height_m)
+        self._drift = Drift(config)
         self.memory = ObstacleMemory()
 
-    def step(self, t_ns: int, echo: Echo | None, pose: Pose | None, stride: Stride | None, exercise: Exercise, sensor_ok: bool) -> Behind:
-        """One tick. `pose` and `stride` are None when the IMU is not to be trusted, `sensor_ok` is the ranger's health."""
-        m = self.memory
+    def step(
+        self,
+        t_ns: int,
+        echo: Echo | None,
+        pose: Pose | None,
+        stride: Stride | None,
+        exercise: Exercise,
+        sensor_ok: bool,
+        speed_m_s: float = 0.0,
+    ) -> Behind:
+        """One tick. `pose` and `stride` are None when the IMU is not to be trusted, `sensor_ok` is the ranger's health.
+
+        `speed_m_s`: of walking or running, whichever way, by the gait; 0 where it is not known.
+        """
+        m, watch = self.memory, WATCH[exercise.obstacle]
+        if m.kind != exercise.obstacle:
+            m.kind, m.drift, m.no_room, m.too_fast, m.fast_ns = exercise.obstacle, DriftMemory(), False, False, None
         if echo is not None and (m.ping_ns is None or echo.t_ns > m.ping_ns):
             m.ping_ns = echo.t_ns
             self._hear(m, echo, pose)
         if m.usable_ns is None or not sensor_ok or t_ns - m.usable_ns > self._lost_ns:
             return self._unknown(m, t_ns)
-        track, age_ns = m.track, t_ns - m.usable_ns
+        behind = self._look(m, t_ns, t_ns - m.usable_ns, pose, stride, exercise)
+        if watch.then is not None:
+            behind = watch.then(self, m, t_ns, behind, stride, exercise)
+        if watch.outruns is not _never:
+            behind = self._outrun(m, t_ns, behind, watch.outruns(stride), speed_m_s, exercise)
+        return behind
+
+    def _look(self, m: ObstacleMemory, t_ns: int, age_ns: int, pose: Pose | None, stride: Stride | None, exercise: Exercise) -> Behind:
+        """What the tracks say."""
+        track = m.track
         if track is not None:
-            behind = self._judge(m, t_ns, track, self._gap(track, t_ns, age_ns), stride, exercise)
+            behind = self._judge(m, t_ns, track, self._gap(track, t_ns, age_ns), pose, stride, exercise)
             if behind.obstacle is not CLEAR or not (m.floor_hides and self._near_floor(track)):
                 m.hint_since_ns = None
                 return behind
@@ -287,6 +344,10 @@ class ObstacleRule:
             del pings[0]
         n = len(pings)
         track.until_ns = t + min(n * self._coast_ns, self._lost_ns)
+        if track.far_ns is None or t - track.far_ns >= self._room_ns:
+            track.far_before_m, track.far_m, track.far_ns = track.far_m, distance, t
+        elif distance > track.far_m:
+            track.far_m = distance
         st = stt = sd = std = sf = stf = 0.0
         floor_known = True
         for at, d, f in pings:
@@ -326,9 +387,13 @@ class ObstacleRule:
         distance = max(0.0, track.distance_m - closing * ((t_ns - track.pings[-1][0]) * 1e-9))
         return Gap(distance, closing, distance / closing if closing >= self._c.closing_min_m_s else None, age_ns)
 
-    def _judge(self, m: ObstacleMemory, t_ns: int, track: Track, gap: Gap, stride: Stride | None, exercise: Exercise) -> Behind:
-        c, distance, ttc = self._c, gap.distance_m or 0.0, gap.ttc_s
-        watch_ttc, watch_near = WATCH[exercise.obstacle](stride)
+    def _judge(
+        self, m: ObstacleMemory, t_ns: int, track: Track, gap: Gap, pose: Pose | None, stride: Stride | None, exercise: Exercise
+    ) -> Behind:
+        c, ttc, watch = self._c, gap.ttc_s, WATCH[exercise.obstacle]
+        distance = (gap.distance_m or 0.0) if watch.carried_on else track.distance_m
+        watch_ttc = watch.far(stride) or (watch.unlike is not None and watch.unlike(self, m, track, pose, exercise))
+        watch_near = watch.near(stride)
         was = m.obstacle
         stopped = was is STOP
         warned = stopped or was is CAUTION
@@ -366,7 +431,7 @@ class ObstacleRule:
 
     def _hint(self, m: ObstacleMemory, t_ns: int, stride: Stride | None, exercise: Exercise) -> bool:
         """Whether the floor has hidden for floor_hint_s what the rule would need."""
-        floor, (needed, _) = m.floor, WATCH[exercise.obstacle](stride)
+        floor, needed = m.floor, WATCH[exercise.obstacle].far(stride)
         if not (needed and m.floor_hides) or (floor is not None and floor.mean_m >= exercise.caution_ttc_s * self._c.floor_hint_m_s):
             m.hint_since_ns = None
             return False
@@ -385,3 +450,101 @@ class ObstacleRule:
         m.floor_hides = m.near = False
         m.usable = 0
         m.obstacle = UNKNOWN
+
+    # by exercise
+
+    def _nearer_than_a_riser(self, m: ObstacleMemory, track: Track, pose: Pose | None, exercise: Exercise) -> bool:
+        """Whether the track is nearer than the first riser of the steepest stairs can be; upright where the pitch is not known."""
+        back = max(-1.0, min(1.0, pose.box_up[0])) if pose is not None and pose.trusted else 0.0
+        level = math.sqrt(1.0 - back * back)
+        below, ahead = back * self._cos + level * self._sin, level * self._cos - back * self._sin  # sine and cosine of φ
+        slope = below + self._c.riser_slope * ahead
+        if slope * FAR_M <= self._height_m:  # the beam looks over the stairs
+            return False
+        limit_m = self._c.riser_share * self._height_m / slope
+        return self._all_nearer(track, limit_m + (0.0 if m.obstacle is CLEAR else self._c.near_release_m))
+
+    def _more_than_a_lunge(self, m: ObstacleMemory, track: Track, pose: Pose | None, exercise: Exercise) -> bool:
+        """Whether the track has come nearer than the wearer's own lunge explains, and is not the floor seen from a sunken belt."""
+        limit_m = max(track.far_m, track.far_before_m) - (exercise.step_back_m or 0.0)
+        return self._all_nearer(track, limit_m) and self._above_floor(track)
+
+    def _all_nearer(self, track: Track, limit_m: float) -> bool:
+        """Whether the last near_pings were: one ghost within the gate of a track that its riser has left is not enough."""
+        last = track.pings[-self._c.near_pings :]
+        return len(last) == self._c.near_pings and all(distance < limit_m for _, distance, _ in last)
+
+    def _above_floor(self, track: Track) -> bool:
+        _, distance, floor_m = track.pings[-1]
+        return floor_m == 0.0 or distance < self._sunk * floor_m
+
+    def _with_room(self, m: ObstacleMemory, t_ns: int, behind: Behind, stride: Stride | None, exercise: Exercise) -> Behind:
+        """CAUTION where there is no room for a lunge. It sounds when it begins, and while and after the distance changes."""
+        c, track = self._c, m.track
+        if track is None or len(track.pings) < c.sure_pings:
+            m.no_room = m.no_room and track is not None
+        else:
+            if stride is not None and stride.walking and stride.direction is not Direction.UNKNOWN:
+                track.far_m = track.far_before_m = track.distance_m  # no lunge: where they stand then is the place
+            room_m = min(max(track.far_m, track.far_before_m), track.distance_m + (exercise.step_back_m or 0.0))
+            was, limit_m = m.no_room, (exercise.clear_m or 0.0) + (c.near_release_m if m.no_room else 0.0)
+            m.no_room = room_m < limit_m and self._above_floor(track)
+            if m.no_room and (not was or not -c.closing_min_m_s < behind.gap.closing_m_s < c.closing_min_m_s):
+                m.closing_ns = t_ns
+        if behind.obstacle is not CLEAR or not m.no_room:
+            return behind
+        return replace(behind, obstacle=CAUTION, sounding=t_ns - m.closing_ns < self._quiet_ns, warning="no_room")
+
+    def _with_drift(self, m: ObstacleMemory, t_ns: int, behind: Behind, stride: Stride | None, exercise: Exercise) -> Behind:
+        """The place on the belt, where nothing is within the near limit."""
+        track = m.track
+        if track is None:
+            drifted = self._drift.step(m.drift, t_ns, 0, None, False, stride, exercise)
+        else:
+            sure = len(track.pings) >= self._c.sure_pings
+            drifted = self._drift.step(m.drift, t_ns, track.pings[-1][0], track.distance_m, sure, stride, exercise)
+        if behind.near:
+            return behind
+        stop, warns = drifted.obstacle is STOP, drifted.obstacle is STOP or drifted.obstacle is CAUTION
+        warning = ("off_end_now" if stop else "off_end") if warns and drifted.off_end else ""
+        blind = "no_reference" if drifted.missing else ""
+        return replace(behind, obstacle=drifted.obstacle, sounding=drifted.sounding, warning=warning, blind=blind)
+
+    def _outrun(self, m: ObstacleMemory, t_ns: int, behind: Behind, backward: bool, speed_m_s: float, exercise: Exercise) -> Behind:
+        """Whether the wearer goes backward so fast that STOP would come too late for what is first heard at the range."""
+        if behind.gap.ttc_s is not None and m.track is not None and len(m.track.pings) >= self._c.sure_pings:
+            speed_m_s = behind.gap.closing_m_s  # measured, not guessed from steps
+        limit_m_s = self._range_m / (exercise.stop_ttc_s + self._sure_s) / (self._c.release if m.too_fast else 1.0)
+        if not backward or speed_m_s <= limit_m_s:
+            m.too_fast, m.fast_ns = False, None
+            return behind
+        if m.fast_ns is None:
+            m.fast_ns = t_ns
+        m.too_fast = m.too_fast or t_ns - m.fast_ns >= self._outrun_ns
+        if not m.too_fast or behind.obstacle is CAUTION or behind.obstacle is STOP:
+            return behind
+        return replace(behind, obstacle=UNKNOWN if m.track is None else behind.obstacle, blind="too_fast")
+
+
+class Watch(Struct, frozen=True):
+    """What one kind of `obstacle` watches."""
+
+    far: Callable[[Stride | None], bool]  # time to collision, over the whole range
+    near: Callable[[Stride | None], bool] = _always  # the near limit ...
+    carried_on: bool = True  # ... of tracks between their pings too
+    outruns: Callable[[Stride | None], bool] = _never  # whether the wearer may be going where the range is too short
+    # time to collision, of a track unlike what is expected behind
+    unlike: Callable[[ObstacleRule, ObstacleMemory, Track, Pose | None, Exercise], bool] | None = None
+    # what else may be told
+    then: Callable[[ObstacleRule, ObstacleMemory, int, Behind, Stride | None, Exercise], Behind] | None = None
+
+
+# New kinds are new rows here and in config.Exercise.obstacle.
+WATCH: dict[str, Watch] = {
+    "ttc": Watch(_always, outruns=_may_walk_backward),
+    "near": Watch(_never),
+    "backward": Watch(_may_walk_backward, _may_walk_backward, outruns=_walks_backward),
+    "risers": Watch(_never, carried_on=False, unlike=ObstacleRule._nearer_than_a_riser),
+    "drift": Watch(_never, then=ObstacleRule._with_drift),
+    "room": Watch(_walks_backward, carried_on=False, unlike=ObstacleRule._more_than_a_lunge, then=ObstacleRule._with_room),
+}

@@ -696,6 +696,8 @@ class Policy:
                 evidence["distance_m"] = behind.gap.distance_m
             if behind.gap.ttc_s is not None:
                 evidence["ttc_s"] = behind.gap.ttc_s
+            if behind.warning:
+                evidence["warning"] = behind.warning
             events.append(self._event(t_ns, "obstacle", evidence))
         m.was_stop = stop
 
@@ -720,6 +722,8 @@ class Policy:
             standing += self._obstacle_sound(behind)
         if behind.straighten_up:
             standing.append("straighten_up")
+        if behind.blind:
+            standing.append(behind.blind)
         if m.state is SETTLING and m.told_not_guarding:
             standing.append("not_guarding")
         standing += [fault.name for fault in m.faults]  # as told: one that flickers is not begun anew each time
@@ -728,6 +732,8 @@ class Policy:
     def _obstacle_sound(self, behind: Behind) -> list[str]:
         if behind.near:
             return ["near"]
+        if behind.warning:
+            return [behind.warning]
         if behind.obstacle is Obstacle.STOP:
             return ["stop"]
         if behind.obstacle is Obstacle.CAUTION:

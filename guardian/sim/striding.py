@@ -36,10 +36,21 @@ class OnBelt(Walk, frozen=True, kw_only=True):
         """See Phase."""
         course = Walk.course(self, s, start, who)
         slow = tau / (9.0 + 6.0 * ((who.seed * 0.618) % 1.0))
-        on, into = eased(s, 4.0, 0.0, 1.0), np.clip(s / self.seconds, 0.0, 1.0)
+        into = np.clip(s / self.seconds, 0.0, 1.0)
         drifting = self.drift_m / self.seconds * 30 * into**2 * (1 - into) ** 2
-        wandering = self.wander_m * slow * np.cos(slow * s) + 0.4 * self.wander_m * 2.7 * slow * np.cos(2.7 * slow * s + 1.0)
-        return course._replace(speed=eased(s, 0.5, start.speed, 0.0) + on * wandering + drifting)
+        # to and fro about the drift's way, and back on it at the end: what a wander left behind would add up to a drift of its own
+        ramp = min(4.0, self.seconds / 2)
+        on, off = eased(s, ramp, 0.0, 1.0), eased(s - self.seconds + ramp, ramp, 1.0, 0.0)
+        changes = (_rate(s, ramp) * off - on * _rate(s - self.seconds + ramp, ramp)) * self.wander_m
+        way = np.sin(slow * s) + 0.4 * np.sin(2.7 * slow * s + 1.0)
+        speed = slow * np.cos(slow * s) + 0.4 * 2.7 * slow * np.cos(2.7 * slow * s + 1.0)
+        return course._replace(speed=eased(s, 0.5, start.speed, 0.0) + drifting + changes * way + self.wander_m * on * off * speed)
+
+
+def _rate(s: Array, seconds: float) -> Array:
+    """Of `eased` from 0 to 1, 1/s."""
+    u = np.clip(s / seconds, 0.0, 1.0)
+    return np.asarray(30 * u * u * (1 - u) ** 2 / seconds)
 
 
 class Climb(Walk, frozen=True, kw_only=True):

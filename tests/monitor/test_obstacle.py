@@ -500,12 +500,6 @@ def test_without_a_trusted_pitch_the_floor_is_an_obstacle_that_does_not_close() 
 # --- exercises ------------------------------------------------------------------------------------------------------------------------
 
 
-def test_on_stairs_only_the_near_limit_counts() -> None:
-    said = Pings(exercise=CONFIG.exercises["stairs"]).hear(*[1.5 - 0.05 * k for k in range(26)])
-    assert [b.obstacle for b in said[2:25]] == [CLEAR] * 23
-    assert said[-1].near
-
-
 @pytest.mark.parametrize(
     ("stride", "warned"),
     [
