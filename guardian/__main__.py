@@ -102,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
         "guardian replay --imu SA02.npz --trials 'F*' --jsonl   one JSON line an event, and one 'replayed' line a trial",
         "guardian replay --imu SA02.npz --exercise run --chip mpu6050",
         "",
+        "A trial's 'replayed' line sums it up: time guarded, steps, cadence while walking, share of the time in each direction.",
         "FILE.npz holds one float array a trial, N x 7: t_s, specific force x y z (m/s2), angular rate x y z (rad/s);",
         "  axes x forward, y left, z up; any rate. t_s of an event counts from the trial's first row to the tick that tells it.",
     )

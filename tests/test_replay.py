@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from guardian.__main__ import main
 from guardian.recording import Missing, Opening, RecordingWriter, Tick, read
+from guardian.sim.exercises import Session
+from guardian.sim.phases import Stand, Turn, Walk
+from guardian.sim.population import TRAINING
 from guardian.sim.scenarios import SCENARIOS
 from guardian.verdict import State
 from tests.stage import Performance
@@ -408,3 +411,54 @@ def test_real_falls_of_one_person_come_through(sisfall: Path, tmp_path: Path, ca
     assert sum(line["event_type"] == "replayed" for line in lines) == len(trials)
     alarmed = {line["trial"] for line in lines if line["event_type"] in ("imminent_fall", "fall_suspected")}
     assert alarmed == set(trials)
+
+
+def test_the_last_line_sums_up_steps_cadence_and_direction(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A training person stands, walks forward, turns, walks backward: each as long as the truth says."""
+    who = TRAINING.draw(3)
+    script = (Stand(4), Walk(20, speed=1.1), Stand(2), Turn(3, angle_deg=180.0), Stand(3), Walk(20, speed=-0.7), Stand(6))
+    told_of = Session(who, script, 58.0, "walk")
+    t_s = np.arange(0.0, 58.0, 1 / 200.0)
+    trial = np.column_stack((t_s, told_of.samples(200.0)))
+    end = replay(tmp_path, capsys, {"a": trial})[-1]
+    assert end["event_type"] == "replayed"
+    walked = [span for span in told_of.truth.spans if span.phase == "Walk"]
+    steps = sum(((told_of.truth.steps_s >= span.begin_s) & (told_of.truth.steps_s < span.end_s + 1)).sum() for span in walked)
+    assert end["steps"] == pytest.approx(steps, abs=5)  # and some of the turn
+    assert 95 < end["cadence"] < 115
+    ways = end["direction"]
+    assert sum(ways.values()) == pytest.approx(1.0, abs=0.001)
+    assert ways["forward"] == pytest.approx(20 / 58, abs=0.04)
+    assert ways["backward"] == pytest.approx(20 / 58, abs=0.05)
+    assert 0.03 < ways["turning"] < 0.08
+    assert main(["replay", "--imu", str(tmp_path / "motion.npz")]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert f"{end['steps']} steps at {end['cadence']:.0f}/min" in line
+    assert f"backward {ways['backward']:.0%}" in line
+
+
+def test_who_never_walks_has_no_cadence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    still = np.column_stack((np.arange(0, 5, 0.01), np.tile([0.0, 0.0, 9.81, 0.0, 0.0, 0.0], (500, 1))))
+    end = replay(tmp_path, capsys, {"a": still})[-1]
+    assert (end["steps"], end["cadence"]) == (0, 0.0)
+    assert end["direction"].keys() == {"unknown", "still"}
+
+
+def test_a_real_walk_and_the_same_reversed_are_summed_up(sisfall: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from lab.evaluate import body, reversed_in_time
+
+    with np.load(sisfall / "SA05.npz") as archive:
+        walk = body(archive["D01_SA05_R01"])[:6000]
+    ends = [line for line in replay(tmp_path, capsys, {"f": walk, "r": reversed_in_time(walk)}) if line["event_type"] == "replayed"]
+    assert ends[0]["steps"] == pytest.approx(ends[1]["steps"], abs=3)
+    assert ends[0]["direction"]["forward"] > 0.8
+    assert ends[1]["direction"]["backward"] > 0.8
+
+
+def test_the_scorer_takes_the_last_line_with_all_that_is_in_it(fall: Array, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from lab.score import score
+
+    lines = replay(tmp_path, capsys, {"F02_XX01_R01": fall})
+    impact_s = float(fall[np.argmax(np.linalg.norm(fall[:, 1:4], axis=1)), 0])
+    result = score({("F02_XX01_R01", ""): 15.0}, {"F02_XX01_R01": impact_s}, lines)
+    assert result.leads_s.keys() == {"F02_XX01_R01"}

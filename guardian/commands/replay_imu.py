@@ -24,7 +24,7 @@ from guardian.commands.options import progress
 from guardian.commands.words import line_of
 from guardian.config import Config, ConfigError
 from guardian.frame import Fault, Frame
-from guardian.verdict import Event, State, Verdict
+from guardian.verdict import Direction, Event, State, Verdict
 
 Array = NDArray[np.float64]
 
@@ -92,22 +92,43 @@ def trial(path: Path, archive: Any, name: str) -> Array:
 
 
 class Teller:
-    """An output that hands events on and adds up the time spent guarding."""
+    """An output that hands events on and adds up the time spent guarding, walking, and in each direction."""
 
     name = "teller"
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.guarded_ns = 0
+        self.steps = 0
         self._last_ns: int | None = None
+        self._walked_ns = 0
+        self._paces = 0.0  # cadence × ns, while walking
+        self._ways_ns = dict.fromkeys(Direction, 0)
 
     def apply(self, frame: Frame, verdict: Verdict) -> None:
         """One tick."""
         if verdict.events:
             self.events += verdict.events
-        if verdict.state in GUARDED and self._last_ns is not None:
-            self.guarded_ns += verdict.t_ns - self._last_ns
+        motion, since_ns = verdict.motion, 0 if self._last_ns is None else verdict.t_ns - self._last_ns
         self._last_ns = verdict.t_ns
+        self.steps = motion.steps
+        self._ways_ns[motion.direction] += since_ns
+        if verdict.state in GUARDED:
+            self.guarded_ns += since_ns
+        if motion.walking:
+            self._walked_ns += since_ns
+            self._paces += motion.cadence * since_ns
+
+    @property
+    def cadence(self) -> float:
+        """Mean while walking, steps/min; 0 without any."""
+        return self._paces / self._walked_ns if self._walked_ns else 0.0
+
+    @property
+    def ways(self) -> dict[str, float]:
+        """Share of the time in each direction that there was."""
+        whole_ns = sum(self._ways_ns.values())
+        return {way.value: spent_ns / whole_ns for way, spent_ns in self._ways_ns.items() if spent_ns}
 
     def faults(self) -> tuple[Fault, ...]:
         """Never any."""
@@ -117,8 +138,10 @@ class Teller:
         """Nothing to do."""
 
 
-def play(config: Config, values: Array, model: bytes | None, bar: Progress, task: TaskID) -> tuple[list[tuple[float, Event]], float, float]:
-    """Play one trial: its events with their times from the trial's start, its duration and the time guarded, s."""
+def play(
+    config: Config, values: Array, model: bytes | None, bar: Progress, task: TaskID
+) -> tuple[list[tuple[float, Event]], float, Teller]:
+    """Play one trial: its events with their times from the trial's start, its duration, s, and who tells the rest."""
     times_s = values[:, 0] - values[0, 0]
     duration_s = float(times_s[-1])
     teller = Teller()
@@ -132,7 +155,7 @@ def play(config: Config, values: Array, model: bytes | None, bar: Progress, task
     with device:
         device.run()
     bar.advance(task, duration_s - shown_s)
-    return [((event.t_ns - start_ns) / 1e9, event) for event in teller.events], duration_s, teller.guarded_ns / 1e9
+    return [((event.t_ns - start_ns) / 1e9, event) for event in teller.events], duration_s, teller
 
 
 def replay_imu(config: Config, args: Namespace) -> int:
@@ -169,7 +192,7 @@ def _lines(config: Config, args: Namespace, archive: Any, names: list[str], mode
         task = bar.add_task("replaying", total=total_s)
         for name in names:
             bar.update(task, description=name)
-            events, duration_s, guarded_s = play(config, trial(args.imu, archive, name), model, bar, task)
+            events, duration_s, teller = play(config, trial(args.imu, archive, name), model, bar, task)
             for t_s, event in events:
                 yield _told(
                     args.jsonl,
@@ -180,7 +203,10 @@ def _lines(config: Config, args: Namespace, archive: Any, names: list[str], mode
                 "t_s": round(duration_s, 6),
                 "event_type": "replayed",
                 "duration_s": round(duration_s, 6),
-                "guarded_s": round(guarded_s, 6),
+                "guarded_s": round(teller.guarded_ns / 1e9, 6),
+                "steps": teller.steps,
+                "cadence": round(teller.cadence, 2),
+                "direction": {way: round(share, 4) for way, share in teller.ways.items()},
             }
             yield _told(args.jsonl, {"trial": name} | label | end, None)
 
@@ -188,9 +214,11 @@ def _lines(config: Config, args: Namespace, archive: Any, names: list[str], mode
 def _told(jsonl: bool, row: dict[str, Any], event: Event | None) -> str:
     if jsonl:
         return json.dumps(row)
-    what = (
-        f"{event.event_type:16s} {line_of(event)}"
-        if event
-        else f"replayed         {row['duration_s']:.2f} s, guarded {row['guarded_s']:.2f} s"
-    )
+    what = f"{event.event_type:16s} {line_of(event)}" if event else f"replayed         {_summed_up(row)}"
     return f"{row['trial']:14s} {row['t_s']:8.2f} s  {what}"
+
+
+def _summed_up(row: dict[str, Any]) -> str:
+    """A trial in words: time, time guarded, steps and cadence, share of each direction."""
+    ways = ", ".join(f"{way} {share:.0%}" for way, share in row["direction"].items())
+    return f"{row['duration_s']:.2f} s, guarded {row['guarded_s']:.2f} s, {row['steps']} steps at {row['cadence']:.0f}/min, {ways}"

@@ -4,8 +4,8 @@ Theory of operation, steps. The acceleration along the vertical swings once a st
 Slow cautious walking is the hard case: heel strikes at two and three times the step rate outweigh the swing itself. So it is
 band-passed low (step_highpass_s, then twice step_lowpass_s: about 0.3-1.5 Hz; running at 3 Hz is damped, but has amplitude to
 spare), and a step is a rise through +h after a fall through -h, h being a share of the recent swing. `walking_steps` of them at
-like intervals are walking; only then do they count, all of them. Found on SisFall (26 people, both directions of time): the
-medians of counted over spectral steps are 0.98-1.00 for walking and jogging.
+like intervals are walking; only then do they count, all of them, or when a turn on the spot was made of them. Against Mobilise-D's
+detector on SisFall (26 people) the count is off by 0.4 % walking and jogging, 0.7 % reversed, at the median over people (lab/steps.py).
 
 Direction. In walking the body is an inverted pendulum: lowest and fastest with both feet down, so speed rises and falls with the
 vertical acceleration, and *forward* acceleration leads it by a quarter step when walking forward, lags when walking backward. In
@@ -50,7 +50,7 @@ class Stride(Struct, frozen=True, gc=False):
     """The gait as of one sample."""
 
     walking: bool = False
-    steps: int = 0  # since power-on, those of walking only
+    steps: int = 0  # since power-on, those of walking and of turns on the spot
     cadence: float = 0.0  # steps/min over the last few, 0 when not walking
     direction: Direction = Direction.UNKNOWN
     moving: bool = True  # body motion above the sensor's noise in the last seconds; True until known
@@ -82,6 +82,7 @@ class GaitMemory(Struct):
     yaw: float = 0.0
     yaw_slow: float = 0.0
     turning: bool = False
+    turning_ns: int | None = None  # last
     # body motion
     part_ns: int | None = None
     part_n: int = 0
@@ -189,6 +190,7 @@ class Gait:
             if len(times) > 1 and not m.walking:
                 before = times[-1] - times[-2]
                 if interval > before * self._ratio or before > interval * self._ratio:
+                    self._shuffled(m, times[:-1])
                     times = times[-1:]  # too unlike to be a gait: the count begins again
         times = (*times[1 - CADENCE_STEPS :], t_ns) if len(times) >= CADENCE_STEPS else (*times, t_ns)
         m.times = times
@@ -200,7 +202,13 @@ class Gait:
         if m.walking:
             m.cadence = 60e9 * (len(times) - 1) / (times[-1] - times[0])
 
+    def _shuffled(self, m: GaitMemory, times: tuple[int, ...]) -> None:
+        """Steps that have made no walk count where they were those of a turn on the spot."""
+        if times and not m.walking and m.turning_ns is not None and m.turning_ns >= times[0]:
+            m.steps += len(times)
+
     def _stop(self, m: GaitMemory) -> None:
+        self._shuffled(m, m.times)
         m.times = ()
         m.walking = False
         m.cadence = 0.0
@@ -216,6 +224,8 @@ class Gait:
         if m.turning and not turning:
             m.told_s = 0.0  # which way it went before the turn says nothing of after
         m.turning = turning
+        if turning:
+            m.turning_ns = pose.t_ns
 
     def _pace(self, m: GaitMemory) -> Pace:
         """Whether this is walking or running; in between neither is said."""

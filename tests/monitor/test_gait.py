@@ -293,3 +293,20 @@ def test_minutes_of_people_not_learnt_from_are_told_apart(walker: Walker, exerci
         if sum(true == most for true, _ in gone) > 0.6 * len(gone) > 60:
             other = "backward" if most == "forward" else "forward"
             assert sum(said == most for _, said in gone) > sum(said == other for _, said in gone)
+
+
+def test_the_small_steps_of_a_turn_on_the_spot_count_though_they_are_no_walk(walker: Walker) -> None:
+    """Where they are felt; a twist of the trunk without steps has none."""
+    counted = 0
+    for seed in range(6):
+        one = Walker(walker.config)
+        strides = one.strides(simulated(person(Turn(3.0, angle_deg=180.0), Stand(5), seed=seed), 11.0))
+        counted += strides[-1].steps
+        assert strides[-1].steps <= 6
+    assert counted >= 6
+    twist = Wearer(noise_g=0.002)
+    walker.strides(twist.stay(3.0))
+    turning = [replace(each, gyro=(0.0, 0.0, math.radians(60.0))) for each in twist.stay(2.0)]
+    seen = walker.strides(turning + twist.stay(4.0))
+    assert Direction.TURNING in {stride.direction for stride in seen}
+    assert seen[-1].steps == 0

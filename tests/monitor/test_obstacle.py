@@ -508,6 +508,8 @@ def test_without_a_trusted_pitch_the_floor_is_an_obstacle_that_does_not_close() 
         (Stride(walking=False, direction=Direction.STILL), False),
         (Stride(walking=True, direction=Direction.UNKNOWN), True),
         (Stride(walking=False, direction=Direction.UNKNOWN), False),
+        (Stride(walking=True, direction=Direction.TURNING), True),
+        (Stride(walking=False, direction=Direction.TURNING), False),
         (None, True),
     ],
 )
