@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB := $(VENV)/.lab
 
-.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks walkers steps durability alerts fleet latency page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks rooms walkers steps durability alerts fleet latency page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -48,6 +48,9 @@ faults: $(READY)  ## each part fails once: what is heard, seen and lost; the tab
 
 walks: $(READY)  ## 200 walks to a wall, an hour of open space, four broken rangers
 	$(BIN)/python -m lab.walks
+
+rooms: $(READY)  ## the space behind in each exercise: clean sessions silent, typical obstacles told in time
+	$(BIN)/python -m lab.rooms
 
 walkers: $(READY)  ## SISFALL=folder: the simulated walkers judged against 26 people's walking, running and stairs
 	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make walkers" >&2; exit 2; }

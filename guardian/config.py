@@ -586,11 +586,7 @@ def _check(config: Config, source: str) -> None:
             raise ConfigError(f"{source}: exercises.{name}: stop_ttc_s must be below caution_ttc_s, or caution is never heard")
         if exercise.coach is not None:
             _check_coach(exercise.coach, f"{source}: exercises.{name}.coach")
-        for key, kind in KIND_KEYS.items():
-            if (getattr(exercise, key) is None) == (exercise.obstacle == kind):
-                raise ConfigError(f"{source}: exercises.{name}: {key} belongs to obstacle = {kind!r}, there alone and always")
-        if exercise.drift_stop_m is not None and (exercise.drift_caution_m or 0.0) >= exercise.drift_stop_m:
-            raise ConfigError(f"{source}: exercises.{name}: drift_caution_m must be below drift_stop_m, or caution is never heard")
+        _check_obstacle(exercise, f"{source}: exercises.{name}")
     if len(config.exercises) > EXERCISES_MOST:
         raise ConfigError(f"{source}: {len(config.exercises)} rows in [exercises]; nobody counts more than {EXERCISES_MOST} beeps")
     _check_cues(config, source)
@@ -605,6 +601,14 @@ def _check(config: Config, source: str) -> None:
         raise ConfigError(f"{source}: estimate.upright_deg must be below down_deg")
     if config.supply.empty_v >= config.supply.full_v:
         raise ConfigError(f"{source}: supply.empty_v must be below full_v")
+
+
+def _check_obstacle(exercise: Exercise, where: str) -> None:
+    for key, kind in KIND_KEYS.items():
+        if (getattr(exercise, key) is None) == (exercise.obstacle == kind):
+            raise ConfigError(f"{where}: {key} belongs to obstacle = {kind!r}, there alone and always")
+    if exercise.drift_stop_m is not None and (exercise.drift_caution_m or 0.0) >= exercise.drift_stop_m:
+        raise ConfigError(f"{where}: drift_caution_m must be below drift_stop_m, or caution is never heard")
 
 
 def _check_coach(coach: Coach, where: str) -> None:

@@ -13,6 +13,8 @@ from guardian.frame import Echo
 from guardian.monitor.gait import Stride
 from guardian.monitor.obstacle import Behind, ObstacleMemory, ObstacleRule
 from guardian.verdict import Direction, Obstacle
+from tests.monitor.life import CLEAR as NOTHING
+from tests.monitor.life import guarded
 from tests.monitor.test_obstacle import BACKWARD, CONFIG, Pings, pose, sound_rule
 
 CLEAR, CAUTION, STOP, UNKNOWN = Obstacle.CLEAR, Obstacle.CAUTION, Obstacle.STOP, Obstacle.UNKNOWN
@@ -362,3 +364,31 @@ def test_each_reason_has_a_sound_below_the_warnings_of_things_seen_and_above_the
         assert priority["imu_silent"] < priority[name] < priority["caution"]
     assert priority["stop"] > priority["off_end_now"] > priority["off_end"] > priority["caution"]
     assert priority["off_end"] > priority["no_room"] > priority["caution"]
+
+
+@pytest.mark.parametrize(
+    ("behind", "sound"),
+    [
+        (replace(NOTHING, obstacle=UNKNOWN, blind="too_fast"), "too_fast"),
+        (replace(NOTHING, obstacle=UNKNOWN, blind="no_reference"), "no_reference"),
+        (replace(NOTHING, obstacle=CAUTION, sounding=True, warning="off_end"), "off_end"),
+        (replace(NOTHING, obstacle=STOP, sounding=True, warning="off_end_now"), "off_end_now"),
+        (replace(NOTHING, obstacle=CAUTION, sounding=True, warning="no_room"), "no_room"),
+        (replace(NOTHING, obstacle=STOP, sounding=True, near=True, warning="off_end_now"), "near"),
+        (replace(NOTHING, obstacle=STOP, sounding=True, blind="too_fast"), "stop"),
+    ],
+)
+def test_each_reason_is_heard_by_its_own_sound(behind: Behind, sound: str) -> None:
+    life = guarded(CONFIG)
+    since = len(life.verdicts)
+    life.behind = behind
+    life.live(1.0)
+    assert sound in life.heard(since)
+
+
+def test_drifting_off_the_end_tells_the_caregiver_which_obstacle_it_was() -> None:
+    life = guarded(CONFIG)
+    life.behind = replace(NOTHING, obstacle=STOP, sounding=True, warning="off_end_now")
+    life.live(0.1)
+    (event,) = [event for event in life.events if event.event_type == "obstacle"]
+    assert event.evidence["warning"] == "off_end_now"
