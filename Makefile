@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB := $(VENV)/.lab
 
-.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks rooms walkers steps durability alerts fleet latency page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks rooms walkers steps repetitions durability alerts fleet latency page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -59,6 +59,9 @@ walkers: $(READY)  ## SISFALL=folder: the simulated walkers judged against 26 pe
 steps: $(LAB)  ## SISFALL=folder: steps, direction and distance judged, against a published detector and simulated people's truth (some 8 minutes)
 	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make steps" >&2; exit 2; }
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lab.steps "$(SISFALL)"
+
+repetitions: $(READY)  ## 200 sets of lunges and of stairs, simulated: exact or not; SISFALL=folder: its stairs too (some 5 minutes)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lab.repetitions --jobs $(JOBS)
 
 durability: $(READY)  ## 1,000 alerts, 20 kills of the broker, 50 of the device: MQTT 5 and 3.1.1, with receipts and without
 	$(BIN)/python -m lab.durability --protocol 5

@@ -203,6 +203,7 @@ class RepetitionsConfig(Section, frozen=True, kw_only=True):
     lunge_detour: Annotated[float, Meta(ge=1, le=5)]
     lunge_blow_m_s2: Annotated[float, Meta(ge=1, le=20)]
     lunge_surge_m_s: Annotated[float, Meta(ge=0.02, le=1)]
+    lunge_both_surges_m_s: Annotated[float, Meta(ge=0.02, le=2)]
     lunge_surge_leak_s: Annotated[float, Meta(ge=0.1, le=3)]
     lunge_lean_most_deg: Angle
     stair_quiet_s: Annotated[float, Meta(ge=0.1, le=2)]

@@ -26,6 +26,8 @@ from guardian.config import Config, cos_deg, ns
 from guardian.monitor.parts import PART_S, Part
 from guardian.verdict import Leg, Rep
 
+SWUNG = 0.3  # of the surge: the least swing to the other side after it
+
 
 class LungesMemory(Struct):
     """All that changes."""
@@ -64,6 +66,7 @@ class Lunges:
         self._detour = settings.lunge_detour
         self._blow = settings.lunge_blow_m_s2
         self._surge = settings.lunge_surge_m_s
+        self._surges = settings.lunge_both_surges_m_s
         self._lean_cos = cos_deg(settings.lunge_lean_most_deg)
 
     def step(self, m: LungesMemory, part: Part) -> Rep | None:
@@ -140,8 +143,12 @@ class Lunges:
             return None
         stood = max(1, sank - self._feet)
         turns = first + deepest
-        if min(m.surges[stood:turns], default=0.0) > -self._surge or max(m.surges[turns:]) < self._surge:
+        sinking, rising = m.surges[stood:turns] or [0.0], m.surges[turns:]
+        back, forth = -min(sinking), max(rising)
+        if min(back, forth) < self._surge or back + forth < self._surges:
             return None
+        if max(sinking[sinking.index(-back) :]) < SWUNG * back:
+            return None  # what forgets a surge swings through to the other side after it: this was the swing after a surge forward
         leg: Leg = "left" if _turned(m.parts[stood:], first - stood, heights, 0.5 * depth) > 0.0 else "right"
         return Rep(0, parts[end].t_ns, leg, depth, down_s, up_s)
 

@@ -2,13 +2,15 @@
 
 Theory of operation. On stairs the belt gains or loses a riser with each step, most of it in a part of the step: its vertical speed
 comes and goes once a stair. A stretch of motion between two quiet moments (vertical acceleration within stair_quiet_m_s2 for
-stair_quiet_s: standing, turning on the spot) is integrated to vertical speed, zero at both ends: the zero-velocity update. Each
-stair is then one swing of that speed upward (or downward), and between two of its turning points the belt has risen (or sunk) by
-stair_least_m to stair_most_m. Level steps swing too, but come back to the height they began from: they do not count.
+stair_quiet_s: standing, or turning on the spot) is integrated to vertical speed, zero at both ends: the zero-velocity update. In it the
+swings of the speed that are large against its rms are counted, in the direction in which the belt is higher or lower at the end. If
+each is worth stair_least_m to stair_most_m of the height gained, it was a flight, and all count. Else (level steps before or
+after, up and down without a stand between) each swing is asked how far it took the belt, and counts if that is a riser.
 
-So stairs are told when the wearer stands: about stair_quiet_s after the last one of a set. The way up and the way down are found in one
-stretch as well, but integrals drift, by some 0.1 m/s in ten seconds on real recordings (SisFall D05): without a stand in between, the
-count is a little off, and a stretch longer than stair_stretch_s is not counted at all. Two stairs taken in one step are one.
+So stairs are told when the wearer stands: some stair_quiet_s after the last one of a set. Without a stand, the integral drifts: by
+0.1-0.2 m/s in ten seconds on recordings (SisFall D05, an old chip, up to 8 % wrong in scale), and a count over up and down together is
+a few off; a stretch longer than stair_stretch_s is not counted. Two stairs taken in one step count as one. The staircase of SisFall's
+D05 and D06 seems to have ten stairs: that is what is found in most flights with a stand at both ends.
 """
 
 import math
@@ -94,14 +96,14 @@ class Stairs:
         if len(gains) >= FLIGHT and self._least_m * len(gains) <= abs(risen) <= self._most_m * len(gains):
             return len(gains)
         losses = self._gains(parts, quick, -risen, self._quick_share)
-        single = [gain for gain in (*gains, *losses) if self._least_m <= gain <= self._single_m]
-        if len(single) < FLIGHT:  # one or two stairs: it has to be as high as it went, or something was picked up
+        swings = [gain for gain in (*gains, *losses) if self._least_m <= gain <= self._most_m]
+        if len(swings) < FLIGHT:  # one or two: as high at the end as they went, or something was picked up; and no chair
             climbed = 0.0
-            for gain in single:
+            for gain in swings:
                 climbed += gain
-            if abs(risen) < RETURNED * climbed:
+            if abs(risen) < RETURNED * climbed or max(swings, default=0.0) > self._single_m:
                 return 0
-        return len(single)
+        return len(swings)
 
     def _gains(self, parts: list[Part], speeds: list[float], way: float, share: float) -> list[float]:
         """How far each stair took the belt, m, upward where `way` is positive, else downward."""
