@@ -21,7 +21,7 @@ from guardian.sim.surroundings import Somebody, Staircase, wall_behind
 
 QUIET = ALARMS | {"imminent_fall", "near_fall", "not_guarding"}
 OVER = frozenset({"cancelled", "cleared", "near_fall"})  # what would end a true alarm
-WARNINGS = frozenset({"near", "stop", "caution", "caution_fast"})
+WARNINGS = frozenset({"near", "stop", "caution", "caution_fast", "off_end", "off_end_now", "no_room"})
 CORRECTIONS = frozenset({"coach_posture", "coach_slower", "coach_faster", "coach_uneven", "coach_deeper", "coach_enough"})
 ALARMED = frozenset({"imminent", "countdown", "countdown_last", "fall"})
 STRAIGHT_DEG = 2.0  # the trunk of one who trains as taught
@@ -115,10 +115,11 @@ def _run_clean(seed: int) -> Staged:
 
 
 def _run_obstacle(seed: int) -> Staged:
+    """A sprint in the open, then one, less quick, toward a wall."""
     who = TEST.draw(seed)
-    walk, run = _sprint(who, 12, stops=True)
-    gone = 2.0 * who.walk_m_s + 8.0
-    return told(who, Stand(3), walk, run, Stand(3600), things=(wall_behind(-gone - 2.0),))
+    (walk, sprint), (_, run) = _sprint(who, 14), _sprint(who, 12, share=0.8, stops=True)
+    away = 4.0 * who.walk_m_s + 14.0 + 10.0
+    return told(who, Stand(3), walk, sprint, Stand(5), walk, run, Stand(3600), things=(wall_behind(-away),))
 
 
 def _run_trap(seed: int) -> Staged:
@@ -370,8 +371,8 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     ),
     Scenario(
         "run_to_a_wall",
-        "Runs backward toward a wall, hears it as soon as the sensor does, and stops before it.",
-        25.0,
+        "Sprints in the open, then runs backward toward a wall, hears it, and stops before it.",
+        45.0,
         ("session_started", "obstacle"),
         QUIET,
         _run_obstacle,
@@ -433,7 +434,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         QUIET,
         _stairs_obstacle,
         "stairs",
-        heard=("self_test", "guarding", "near"),
+        heard=("self_test", "guarding", "caution_fast", "stop"),
         unheard=ALARMED,
     ),
     Scenario(
@@ -478,19 +479,19 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         _treadmill_clean,
         "treadmill",
         heard=("self_test", "guarding", "coach_work", "coach_half", "coach_done"),
-        unheard=WARNINGS | ALARMED | CORRECTIONS,
+        unheard=WARNINGS | ALARMED | CORRECTIONS | {"no_reference"},
         settings=_dose("treadmill", dose=24),
     ),
     Scenario(
         "treadmill_drifting",
         "Drifts toward the console, is warned, goes back to the middle, and drifts toward the belt's end.",
         65.0,
-        ("session_started", "obstacle"),
+        ("session_started", "obstacle", "obstacle"),
         QUIET,
         _treadmill_obstacle,
         "treadmill",
-        heard=("self_test", "guarding", "near"),
-        unheard=ALARMED,
+        heard=("self_test", "guarding", "caution", "stop", "off_end", "off_end_now"),
+        unheard=ALARMED | {"no_reference"},
     ),
     Scenario(
         "treadmill_feet_carried_off",
@@ -511,7 +512,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         _treadmill_trap,
         "treadmill",
         heard=("self_test", "guarding"),
-        unheard=WARNINGS | ALARMED,
+        unheard=WARNINGS | ALARMED | {"no_reference"},
     ),
     Scenario(
         "treadmill_wifi_gone",
@@ -537,13 +538,13 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     ),
     Scenario(
         "lunges_no_room",
-        "Begins a lunge with a wall close behind.",
+        "Stands with the back to a wall, and lunges all the same: no room, said before, and again when the wall is at hand.",
         25.0,
         ("session_started", "obstacle"),
         QUIET,
         _lunges_obstacle,
         "lunges",
-        heard=("self_test", "guarding"),
+        heard=("self_test", "no_room", "guarding", "no_room", "near"),
         unheard=ALARMED,
     ),
     Scenario(

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
-from guardian.config import changed, load
+from guardian.config import ConfigError, changed, load
 from guardian.contract import EVENTS
 from guardian.sim.bench import Bench
 from guardian.sim.gait import G
@@ -42,6 +42,17 @@ def test_every_story_runs_to_its_end_and_names_what_exists(scenario: Scenario) -
     changed(config, scenario.settings)
     assert scenario.summary.endswith(".")
     assert scenario.expect[0] == "session_started"
+
+
+def test_settings_of_a_story_change_what_they_name_and_nothing_else() -> None:
+    config = load(local=None)
+    assert changed(config) == config
+    told = changed(config, {"exercises": {"walk": {"coach": {"dose": 20}}}}, {"device": {"exercise": "run"}})
+    assert told.exercises["walk"].coach is not None
+    assert (told.exercises["walk"].coach.dose, told.device.exercise) == (20, "run")
+    assert (told.exercises["run"], told.sounds, told.device.id) == (config.exercises["run"], config.sounds, config.device.id)
+    with pytest.raises(ConfigError, match="jog"):
+        changed(config, {"device": {"exercise": "jog"}})
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
