@@ -309,7 +309,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "walk_the_whole_dose",
         "Walks backward with a straight back until the dose is done, turning once, and ends the session.",
-        56.0,
+        54.0,
         ("session_started", "coach", "coach", "coach", "session_ended"),
         QUIET | {"obstacle"},
         _walk_clean,
@@ -330,7 +330,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "walk_heel_catch",
         "A heel catches while walking backward; falls and stays down.",
-        58.0,
+        48.0,
         ("session_started", "imminent_fall", "fall_suspected", "fall"),
         OVER,
         _falls("walk", "heel catch"),
@@ -340,7 +340,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "walk_shoe_and_bench",
         "Ties a shoe, turns quickly, drops onto a bench, and walks on: none of it is a fall.",
-        50.0,
+        42.0,
         ("session_started",),
         QUIET | {"obstacle"},
         _walk_trap,
@@ -350,7 +350,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "walk_ranger_cable",
         "The ranger's cable comes off in the middle of a walk, and is put back.",
-        30.0,
+        26.0,
         ("session_started", "fault", "fault_cleared"),
         QUIET | {"obstacle"},
         _walk_fault,
@@ -360,7 +360,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "run_sprints",
         "Runs two sprints backward with a rest between.",
-        60.0,
+        46.0,
         ("session_started", "coach", "coach", "coach", "coach"),
         QUIET | {"obstacle"},
         _run_clean,
@@ -372,7 +372,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "run_to_a_wall",
         "Sprints in the open, then runs backward toward a wall, hears it, and stops before it.",
-        45.0,
+        38.0,
         ("session_started", "obstacle"),
         QUIET,
         _run_obstacle,
@@ -383,7 +383,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "run_slip",
         "A foot slips away while running backward; falls and stays down.",
-        58.0,
+        46.0,
         ("session_started", "fall_suspected", "fall"),
         OVER,
         _falls("run", "slip"),
@@ -394,7 +394,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "run_and_jog_on_the_spot",
         "Stops dead out of a sprint, jogs on the spot, turns, and is off again: none of it is a fall.",
-        45.0,
+        38.0,
         ("session_started",),
         QUIET | {"obstacle"},
         _run_trap,
@@ -406,7 +406,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         # Every strike of a sprint is an impact, so a bus that hangs then may be a wire torn in a fall; going on takes it back.
         "run_bus_hang",
         "The I2C bus hangs for three seconds in a sprint: a fall is suspected until it is seen that the wearer runs on.",
-        40.0,
+        24.0,
         ("session_started", "fall_suspected", "fault", "fault_cleared", "cancelled"),
         frozenset({"fall", "sos", "imminent_fall"}),
         _run_fault,
@@ -417,7 +417,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "stairs_two_sets",
         "Climbs two sets of six stairs backward, coming down forward, with a rest between.",
-        60.0,
+        52.0,
         ("session_started", "coach", "coach", "coach", "coach"),
         QUIET | {"obstacle"},
         _stairs_clean,
@@ -440,7 +440,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "stairs_missed_step_down",
         "Goes down backward, and the foot finds no stair; falls and stays down.",
-        60.0,
+        48.0,
         ("session_started", "fall_suspected", "fall"),
         OVER,
         _falls("stairs", "missed step down"),
@@ -451,7 +451,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "stairs_quickly",
         "Takes the stairs quickly, turns about on the landing, comes down and goes up again: nothing to say.",
-        50.0,
+        42.0,
         ("session_started",),
         QUIET | {"obstacle"},
         _stairs_trap,
@@ -462,7 +462,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "stairs_imu_frozen",
         "One axis of the motion sensor freezes on the stairs, and comes back.",
-        45.0,
+        34.0,
         ("session_started", "not_guarding", "guarding"),
         ALARMS | {"imminent_fall"},
         _stairs_fault,
@@ -473,7 +473,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "treadmill_steady",
         "Walks backward on the belt, in one place, first slowly, then at the usual speed.",
-        60.0,
+        48.0,
         ("session_started", "coach", "coach", "coach"),
         QUIET | {"obstacle"},
         _treadmill_clean,
@@ -485,7 +485,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "treadmill_drifting",
         "Drifts toward the console, is warned, goes back to the middle, and drifts toward the belt's end.",
-        65.0,
+        56.0,
         ("session_started", "obstacle", "obstacle"),
         QUIET,
         _treadmill_obstacle,
@@ -496,7 +496,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "treadmill_feet_carried_off",
         "The belt carries the feet off; falls and stays down.",
-        68.0,
+        64.0,
         ("session_started", "fall_suspected", "fall"),
         OVER,
         _falls("treadmill", "feet carried off"),
@@ -506,7 +506,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "treadmill_towel_and_speed",
         "Stops for a towel, and the belt is set faster and slower: nothing to say.",
-        50.0,
+        44.0,
         ("session_started",),
         QUIET | {"obstacle"},
         _treadmill_trap,
@@ -517,7 +517,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "treadmill_wifi_gone",
         "The Wi-Fi goes while the belt runs, the wearer falls, the Wi-Fi comes back: the alarm is late, not lost.",
-        90.0,
+        84.0,
         ("session_started", "fault", "fall_suspected", "fall", "fault_cleared"),
         OVER,
         _treadmill_fault,
@@ -527,7 +527,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "lunges_both_legs",
         "Four lunges with each leg.",
-        55.0,
+        53.0,
         ("session_started", "coach", "coach", "coach"),
         QUIET | {"obstacle"},
         _lunges_clean,
@@ -550,7 +550,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "lunges_balance_lost",
         "Loses balance sideways at the bottom of a lunge; falls and stays down.",
-        60.0,
+        48.0,
         ("session_started", "fall_suspected", "fall"),
         OVER,
         _falls("lunges", "sideways at the bottom"),
@@ -560,7 +560,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
     Scenario(
         "lunges_deep_and_kneeling",
         "Deep quick lunges, then down on a knee to stretch: none of it is a fall.",
-        45.0,
+        36.0,
         ("session_started",),
         QUIET | {"obstacle"},
         _lunges_trap,
