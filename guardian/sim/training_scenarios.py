@@ -389,7 +389,6 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         _falls("run", "slip"),
         "run",
         heard=("self_test", "guarding", "countdown", "countdown_last", "fall"),
-        unheard=WARNINGS,
     ),
     Scenario(
         "run_and_jog_on_the_spot",
@@ -434,7 +433,7 @@ TRAINING_SCENARIOS: dict[str, Scenario] = rows(
         QUIET,
         _stairs_obstacle,
         "stairs",
-        heard=("self_test", "guarding", "caution_fast", "stop"),
+        heard=("self_test", "guarding", "stop"),
         unheard=ALARMED,
     ),
     Scenario(
