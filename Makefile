@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB := $(VENV)/.lab
 
-.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks rooms walkers steps repetitions durability alerts fleet latency page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks rooms walkers strangers steps repetitions durability alerts fleet latency page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -55,6 +55,9 @@ rooms: $(READY)  ## the space behind in each exercise: clean sessions silent, ty
 walkers: $(READY)  ## SISFALL=folder: the simulated walkers judged against 26 people's walking, running and stairs
 	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make walkers" >&2; exit 2; }
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lab.walkers "$(SISFALL)"
+
+strangers: $(READY)  ## simulated strangers: 200 falls in each exercise, 20 hours of training without one; what the shipped model says (some 15 minutes)
+	$(BIN)/python -m lab.falls.simulated --jobs $(JOBS)
 
 steps: $(LAB)  ## SISFALL=folder: steps, direction and distance judged, against a published detector and simulated people's truth (some 8 minutes)
 	@test -n "$(SISFALL)" || { echo "say where the recordings are: SISFALL=/path/to/sisfall make steps" >&2; exit 2; }

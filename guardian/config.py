@@ -582,18 +582,8 @@ def _check(config: Config, source: str) -> None:
         raise ConfigError(
             f"{source}: two parts share a GPIO pin: {pins} (ranger.trigger_pin, echo_pin, button.pin, buzzer.pin, vibration_pin)"
         )
-    for name, exercise in config.exercises.items():
-        if exercise.stop_ttc_s >= exercise.caution_ttc_s:
-            raise ConfigError(f"{source}: exercises.{name}: stop_ttc_s must be below caution_ttc_s, or caution is never heard")
-        if exercise.coach is not None:
-            _check_coach(exercise.coach, f"{source}: exercises.{name}.coach")
-        _check_obstacle(exercise, f"{source}: exercises.{name}")
-    if len(config.exercises) > EXERCISES_MOST:
-        raise ConfigError(f"{source}: {len(config.exercises)} rows in [exercises]; nobody counts more than {EXERCISES_MOST} beeps")
+    _check_exercises(config, source)
     _check_cues(config, source)
-    labels = [exercise.label for exercise in config.exercises.values()]
-    if len(set(labels)) != len(labels):
-        raise ConfigError(f"{source}: two rows of [exercises] share a label, and nobody could choose between them: {', '.join(labels)}")
     if config.fall.rule not in (LEARNED, *config.fall.published):
         raise ConfigError(f"{source}: fall.rule = {config.fall.rule!r} is none of {', '.join((LEARNED, *config.fall.published))}")
     if config.gait.walk_cadence > config.gait.run_cadence or config.gait.turn_end_deg_s > config.gait.turn_deg_s:
@@ -604,12 +594,22 @@ def _check(config: Config, source: str) -> None:
         raise ConfigError(f"{source}: supply.empty_v must be below full_v")
 
 
-def _check_obstacle(exercise: Exercise, where: str) -> None:
-    for key, kind in KIND_KEYS.items():
-        if (getattr(exercise, key) is None) == (exercise.obstacle == kind):
-            raise ConfigError(f"{where}: {key} belongs to obstacle = {kind!r}, there alone and always")
-    if exercise.drift_stop_m is not None and (exercise.drift_caution_m or 0.0) >= exercise.drift_stop_m:
-        raise ConfigError(f"{where}: drift_caution_m must be below drift_stop_m, or caution is never heard")
+def _check_exercises(config: Config, source: str) -> None:
+    for name, exercise in config.exercises.items():
+        if exercise.stop_ttc_s >= exercise.caution_ttc_s:
+            raise ConfigError(f"{source}: exercises.{name}: stop_ttc_s must be below caution_ttc_s, or caution is never heard")
+        if exercise.coach is not None:
+            _check_coach(exercise.coach, f"{source}: exercises.{name}.coach")
+        for key, kind in KIND_KEYS.items():
+            if (getattr(exercise, key) is None) == (exercise.obstacle == kind):
+                raise ConfigError(f"{source}: exercises.{name}: {key} belongs to obstacle = {kind!r}, there alone and always")
+        if exercise.drift_stop_m is not None and (exercise.drift_caution_m or 0.0) >= exercise.drift_stop_m:
+            raise ConfigError(f"{source}: exercises.{name}: drift_caution_m must be below drift_stop_m, or caution is never heard")
+    if len(config.exercises) > EXERCISES_MOST:
+        raise ConfigError(f"{source}: {len(config.exercises)} rows in [exercises]; nobody counts more than {EXERCISES_MOST} beeps")
+    labels = [exercise.label for exercise in config.exercises.values()]
+    if len(set(labels)) != len(labels):
+        raise ConfigError(f"{source}: two rows of [exercises] share a label, and nobody could choose between them: {', '.join(labels)}")
 
 
 def _check_coach(coach: Coach, where: str) -> None:

@@ -16,7 +16,7 @@ from guardian.commands.card import rhythm
 from guardian.commands.words import line_of, style_of
 from guardian.config import Config
 from guardian.frame import Fault, Frame
-from guardian.verdict import Alarm, Obstacle, Phase, State, Verdict
+from guardian.verdict import Alarm, Direction, Obstacle, Phase, State, Verdict
 
 REFRESH_S = 0.1
 WIDTH = 78
@@ -257,11 +257,6 @@ def _training(config: Config, verdict: Verdict) -> Text:
 def _motion(verdict: Verdict) -> str:
     motion = verdict.motion
     steps = f", {motion.steps} steps" if motion.steps else ""
-    gait = (
-        f"walking {motion.direction.value}, {motion.cadence:.0f} steps/min"
-        if motion.walking
-        else "standing"
-        if motion.posture == "upright"
-        else ""
-    )
+    way = "turning" if motion.direction is Direction.TURNING else f"walking {motion.direction.value}"
+    gait = f"{way}, {motion.cadence:.0f} steps/min" if motion.walking else "standing" if motion.posture == "upright" else ""
     return ", ".join(part for part in (motion.posture.value, gait) if part) + steps

@@ -9,7 +9,7 @@ TEXTS: dict[str, str] = {
     "sos": "asks for help (SOS)",
     "fall_suspected": "may have fallen; the countdown runs",
     "imminent_fall": "is falling",
-    "obstacle": "is about to walk into something",
+    "obstacle": "is close to what is behind, or to the belt's end",
     "not_guarding": "is not guarded now",
     "not_worn": "has put the guardian down",
     "fault": "a part of the guardian does not work",

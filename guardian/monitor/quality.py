@@ -7,10 +7,11 @@ gone 2 sqrt(2 l h - h²), l the leg's length (Zijlstra & Hof 2003, Gait Posture 
 twice, each time with a leak of height_s, and h its range within one step's time. The formula wants a factor, which Zijlstra and Hof found
 to be 1.25 for their forward walkers; ours, one forward and one backward, are those of the simulated training people. The same formula
 serves running, where nothing is a pendulum but a longer flight is a higher one: nothing else that a waist feels (range of forward
-speed, cadence, leg) did better on people who were not used to choose it. The distance of 5-minute sessions of simulated test people,
-leg_m as shipped (lab/steps.py), is off by 14 % at the median walking (23 % at the 90th percentile), 9 % (25 %) running, 21 % (36 %) in
-everyday wear. On a treadmill it is half too long, since slow short steps shake the waist as longer ones do; on stairs, where each
-riser looks like a long step, it is no distance at all. No recording with a known distance was at hand.
+speed, cadence, leg) did better on people who were not used to choose it. The error is large: the distance of 5-minute sessions of
+simulated people whom nobody had looked at, leg_m as shipped (lab/steps.py, ten of each population), is off by 6-23 % at the median
+walking (46-72 % at the 90th percentile: the slowest), 10 % (20-29 %) running, 14-30 % (50-84 %) in everyday wear. On a treadmill it
+is half too long, since slow short steps shake the waist as longer ones do; on stairs, where each riser looks like a long step, it is no
+distance at all. No recording with a known distance was at hand.
 
 Regularity and symmetry. The unbiased autocorrelation of the vertical acceleration, divided by its value at no lag, has peaks at one step
 and at one stride: the first is the regularity, first over second the symmetry, 1 when both legs move alike (Moe-Nilssen & Helbostad

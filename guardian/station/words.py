@@ -295,7 +295,10 @@ WORDS: dict[str, dict[Language, str]] = {
     "event.sos": {"en": "Is calling for help (SOS)", "de": "Ruft um Hilfe (SOS)"},
     "event.fall_suspected": {"en": "May have fallen", "de": "Ist vielleicht gestürzt"},
     "event.imminent_fall": {"en": "Lost balance", "de": "Hat das Gleichgewicht verloren"},
-    "event.obstacle": {"en": "Came close to something behind", "de": "Kam etwas dahinter sehr nahe"},
+    "event.obstacle": {
+        "en": "Came close to something behind, or to the belt's end",
+        "de": "Kam etwas dahinter oder dem Bandende sehr nahe",
+    },
     "event.not_guarding": {"en": "Was not guarded", "de": "War nicht behütet"},
     "event.not_worn": {"en": "Has put the device down", "de": "Hat das Gerät abgelegt"},
     "event.fault": {"en": "A part of the device does not work", "de": "Ein Teil des Geräts geht nicht"},
