@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from guardian import __version__, sessions
-from guardian.config import LEARNED, Calibration, Config, ConfigError
+from guardian.config import LEARNED, Calibration, Config, ConfigError, changed
 from guardian.drivers.imu import Refusal
 from guardian.drivers.sensors import Sensors
 from guardian.frame import Command, Fault, Frame
@@ -405,8 +405,7 @@ class Play:
     ) -> None:
         from guardian.sim.bench import Bench, SimClock  # noqa: PLC0415
 
-        exercise = msgspec.structs.replace(config.device, exercise=scenario.exercise)
-        self.config = msgspec.structs.replace(config, device=exercise)
+        self.config = changed(config, scenario.settings, {"device": {"exercise": scenario.exercise}})
         self.scenario = scenario
         self.world, actions = scenario.stage(seed)
         self.bench = Bench(self.config, self.world, seed, SimClock(pace))

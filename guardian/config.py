@@ -6,7 +6,7 @@ differ and is laid over it, so an upgrade brings new keys. Unknown keys and valu
 
 import math
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -523,6 +523,19 @@ def layered(kind: type[T], shipped: Path, local: Path | None, overrides: dict[st
     return made
 
 
+def changed(config: Config, *overrides: Mapping[str, Any]) -> Config:
+    """The same configuration with overrides (nested dicts) laid over it. Raises ConfigError."""
+    merged = msgspec.to_builtins(config)
+    for layer in overrides:
+        merged = _laid_over(merged, layer)
+    try:
+        made = msgspec.convert(merged, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"the overrides: {error}") from error
+    _check(made, "the overrides")
+    return made
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -532,7 +545,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def _laid_over(under: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)

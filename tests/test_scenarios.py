@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from guardian.sim.scenarios import SCENARIOS
+from guardian.sim.scenarios import GUARDING
 from guardian.verdict import State
 from tests.stage import Performance, in_order
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", GUARDING)
 def test_story(name: str, seed: int, tmp_path: Path) -> None:
-    story = SCENARIOS[name]
+    story = GUARDING[name]
     performance = Performance(name, tmp_path, seed)
     assert in_order(story.expect, performance.told), performance.told
     assert not story.never & set(performance.told), performance.told

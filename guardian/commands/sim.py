@@ -35,10 +35,10 @@ def main(args: Namespace) -> int:
     out = console()
     if args.list or args.scenario is None:
         table = Table(box=None, pad_edge=False)
-        for column in ("story", "what happens", "s"):
+        for column in ("story", "exercise", "what happens", "s"):
             table.add_column(column, style="bold" if column == "story" else "", no_wrap=column != "what happens")
         for scenario in SCENARIOS.values():
-            table.add_row(scenario.name, scenario.summary, f"{scenario.duration_s:.0f}")
+            table.add_row(scenario.name, scenario.exercise, scenario.summary, f"{scenario.duration_s:.0f}")
         out.print(table)
         return 0
     if args.scenario not in SCENARIOS:

@@ -403,7 +403,7 @@ class ObstacleRule:
             m.closing_ns = t_ns
         m.near = near
         if ttc is not None:
-            closing = self._surely_closing(track, stride)
+            closing = self._surely_closing(track, stride, pose)
             ttc = distance / closing if closing >= c.closing_min_m_s else None
         unfinished = track.closing_m_s is None and (watch_ttc or (watch_near and distance <= exercise.near_m))
         m.obstacle = was if unfinished else CLEAR
@@ -422,10 +422,14 @@ class ObstacleRule:
         _, distance, floor_m = track.pings[-1]
         return -self._c.floor_doubt * floor_m <= distance - floor_m <= self._c.floor_doubt * floor_m
 
-    def _surely_closing(self, track: Track, stride: Stride | None) -> float:
-        """The track's closing speed, m/s. Near the predicted floor only as much of it as the pitch does not explain, and of who walks."""
+    def _surely_closing(self, track: Track, stride: Stride | None, pose: Pose | None) -> float:
+        """The track's closing speed, m/s. Near the predicted floor only as much of it as the pitch does not explain, and of who walks.
+
+        Who sits down bows, leans back and sinks, and the floor with it: while the trunk moves, what a sunken belt may see of it is near.
+        """
         closing = track.closing_m_s or 0.0
-        if track.excess_m_s is None or not self._near_floor(track):
+        sinks = pose is not None and not pose.settled and not self._above_floor(track)
+        if track.excess_m_s is None or not (sinks or self._near_floor(track)):
             return closing
         return min(closing, track.excess_m_s) if stride is None or stride.walking else 0.0
 

@@ -10,7 +10,8 @@ short silence, or two codes would read as one.
 The coach's sounds (`coach_<cue>`) are chosen apart, after all that: one plays in ticks that are silent otherwise, outside the short silence
 after another code, and is cut off in the tick in which anything else sounds. Nothing above knows that they exist, so they delay nothing:
 with them and without them every other sound is the same in every tick. One that was cut off or had to wait comes back, from its
-beginning, within its wait_s.
+beginning, within its wait_s. But a new phase (PHASES) takes the place of what still waits to be said of the one before: all stairs of a set
+are counted when it ends, and "it counts from now" after "rest" would be wrong.
 """
 
 from collections.abc import Iterable
@@ -20,6 +21,9 @@ from msgspec import Struct
 
 from guardian.config import Config, ns
 from guardian.verdict import Alert
+
+PHASES = ("coach_work", "coach_rest", "coach_again", "coach_done")
+WITHIN = (*PHASES, "coach_half")  # what is said of a phase
 
 
 class Waiting(Struct):
@@ -72,6 +76,8 @@ class SoundChoice:
             if name not in self._wait_ns:
                 others.append(name)
             elif all(waiting.sound != name for waiting in lane.waiting):
+                if name in PHASES:
+                    lane.waiting = [one for one in lane.waiting if one.sound not in WITHIN or one.sound == lane.playing]
                 lane.waiting.append(Waiting(name, t_ns))
         alert = self._choose(t_ns, standing, others)
         return self._coach(t_ns, alert) if lane.waiting else alert

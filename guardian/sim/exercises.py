@@ -105,11 +105,12 @@ class Session:
     seconds: float
     exercise: Exercise
     things: tuple[Thing, ...] = field(default=())
+    floor_m: float = 0.0  # of the floor behind, against the one that is begun on
 
     @cached_property
     def world(self) -> Story:
         """For the bench. Who hears STOP changes the future, and the truth asked for later."""
-        return Story(self.who, self.script, Surroundings(self.things, seed=self.who.seed))
+        return Story(self.who, self.script, Surroundings(self.things, seed=self.who.seed, floor_m=self.floor_m))
 
     def motion(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Specific force x y z (m/s²), angular rate x y z (rad/s) at increasing times: (n, 6)."""
@@ -197,7 +198,10 @@ def fall(exercise: Exercise, kind: str, population: Population, seed: int) -> Se
     before = _before(exercise, kind, who, rng)
     falling = FALLING[kind](population, rng, who, before[-1])
     script: tuple[Phase, ...] = (Stand(round(float(rng.uniform(3, 6)), 2)), *before, falling, Lie(3600))
-    return Session(who, script, sum(p.seconds for p in script[:-1]) + 25.0, exercise, _things(exercise, rng, list(script)))
+    seconds = sum(p.seconds for p in script[:-1]) + 25.0
+    down = next((phase for phase in before if isinstance(phase, Climb) and not phase.up), None)
+    floor_m = -(down.steps + BELOW_STAIRS) * down.riser_m if down else 0.0
+    return Session(who, script, seconds, exercise, _things(exercise, rng, list(script)), floor_m)
 
 
 def near_fall(exercise: Exercise, kind: str, population: Population, seed: int) -> Session:
@@ -470,6 +474,7 @@ FALLS: dict[Exercise, tuple[str, ...]] = {
     "everyday": ("heel catch", "slip", "sideways"),
 }
 NEAR_FALLS = ("heel catch", "slip", "sideways")
+BELOW_STAIRS = 3  # stairs below those that are taken: who misses one falls onto the next, not to the bottom
 
 
 def _before(exercise: Exercise, kind: str, who: Trainee, rng: Random) -> list[Phase]:

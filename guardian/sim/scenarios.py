@@ -1,52 +1,22 @@
-"""The stories: who does what among which things, what goes wrong with the hardware, and what the device should say.
-
-Each row of SCENARIOS builds, from a seed, a world and a timeline of actions. An action names a method of the bench (press, unplug_imu,
-bus_hang ...), of the link (wifi_down, wifi_up), or "restart": the program is killed and started again.
-"""
+"""The stories of one who walks backward, and of hardware that fails; with those of the exercises, all that `guardian sim` can play."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from guardian.sim.person import Person
 from guardian.sim.phases import Faint, Lie, Phase, Sit, SitDownHard, Stand, Stumble, TakeOff, Toss, TripBackward, Turn, Walk
-from guardian.sim.surroundings import Somebody, Surroundings, Thing, wall_behind
-from guardian.sim.world import Story
+from guardian.sim.staging import ALARMS, Action, Actions, Scenario, Staged, rows, told
+from guardian.sim.surroundings import Somebody, Thing, wall_behind
+from guardian.sim.training_scenarios import TRAINING_SCENARIOS
 
+__all__ = ["GUARDING", "SCENARIOS", "WALK_S", "Scenario"]
 
-class Action(NamedTuple):
-    """Something done to the hardware or the link at a time of the story."""
-
-    t_s: float
-    name: str
-    args: tuple[float, ...] = ()
-
-
-Actions = tuple[Action, ...]
-Staged = tuple[Story, Actions]
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One story. `expect`: these events come, in this order, others between them; `never`: these do not come."""
-
-    name: str
-    summary: str
-    duration_s: float
-    expect: tuple[str, ...]
-    never: frozenset[str]
-    stage: Callable[[int], Staged]  # seed -> world, actions
-    exercise: str = "walk"
-
-
-ALARMS = frozenset({"fall_suspected", "fall", "sos", "long_lie"})
 WALK_S = 7.0  # of the falls' stories: stand 3 s, walk this long, fall
 
 
 def _told(seed: int, *script: Phase, things: tuple[Thing, ...] = (), actions: Actions = ()) -> Staged:
-    return Story(Person.drawn(seed), script, Surroundings(things, seed=seed)), actions
+    return told(Person.drawn(seed), *script, things=things, actions=actions)
 
 
 def _speed(seed: int, low: float = 0.3, high: float = 1.2) -> float:
@@ -101,11 +71,7 @@ def _demo(seed: int) -> Staged:
     )
 
 
-def _rows(*rows: Scenario) -> dict[str, Scenario]:
-    return {row.name: row for row in rows}
-
-
-SCENARIOS: dict[str, Scenario] = _rows(
+GUARDING: dict[str, Scenario] = rows(
     Scenario(
         "walk_and_stop_at_a_wall",
         "Walks backward toward a wall, hears STOP, and stops before it.",
@@ -267,3 +233,5 @@ SCENARIOS: dict[str, Scenario] = _rows(
         _demo,
     ),
 )
+
+SCENARIOS: dict[str, Scenario] = GUARDING | TRAINING_SCENARIOS

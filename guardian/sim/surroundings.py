@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guardian.sim.rates import STANDARD, Rates
 
@@ -86,9 +87,10 @@ class Somebody(Struct, frozen=True):
 class Surroundings:
     """The things around, and the ranger's luck with them (rates of rates.py, drawn from `seed`; the same seed gives the same luck)."""
 
-    def __init__(self, things: Iterable[Thing] = (), rates: Rates = STANDARD, seed: int = 0) -> None:
+    def __init__(self, things: Iterable[Thing] = (), rates: Rates = STANDARD, seed: int = 0, floor_m: float = 0.0) -> None:
+        """`floor_m`: height of the floor behind; negative below a walker who starts on top of a staircase."""
         self.things: tuple[Thing, ...] = tuple(things)
-        self._with_floor: tuple[Thing, ...] = (*self.things, FLOOR)
+        self._with_floor: tuple[Thing, ...] = (*self.things, replace(FLOOR, point=(0.0, 0.0, floor_m)))
         self.rates = rates
         self._luck = np.random.default_rng([seed, 2])
         self._last_ping_s = -1.0

@@ -156,6 +156,15 @@ def test_a_coach_sound_keeps_its_distance_from_the_code_before_it(config: Config
     assert third - second >= config.sounds["coach_work"].length_ns // MS + config.policy.sound_apart_s * 1000 - 10
 
 
+def test_a_new_phase_takes_the_place_of_what_waits_to_be_said_of_the_last(config: Config) -> None:
+    ear = Ear(config)
+    ear.listen(5, once=("coach_work", "coach_half", "coach_enough", "coach_rest"))
+    assert ear.names == ["coach_enough", "coach_rest"], "advice outlives the set"
+    ear.listen(0.1, once=("coach_work",))
+    ear.listen(3, once=("coach_done",))
+    assert ear.names[2:] == ["coach_work", "coach_done"], "but no code is broken off in the middle"
+
+
 def test_a_cue_said_again_while_it_waits_is_said_once(config: Config) -> None:
     ear = Ear(config)
     for _ in range(3):

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from guardian.sim.exercises import CONTROLLED, EXERCISES, Exercise, Session, controlled, session
+from guardian.sim.exercises import CONTROLLED, EXERCISES, Exercise, Session, controlled, fall, session
 from guardian.sim.gait import G
 from guardian.sim.phases import Stand, Walk
 from guardian.sim.population import TEST, TRAINING, Population
 from guardian.sim.rates import PERFECT
 from guardian.sim.striding import Climb, OnBelt, Run
-from guardian.sim.surroundings import Staircase
+from guardian.sim.surroundings import Staircase, Surroundings
+from guardian.sim.world import Story
 
 HZ = 200
 
@@ -205,3 +206,11 @@ def test_a_runner_who_stops_stands() -> None:
     told = Session(TEST.draw(4), (Stand(2), Run(8.0, speed=-2.0), Stand(6)), 16.0, "run")
     assert rate_deg_s(told.samples(HZ)[14 * HZ :]).max() < 12
     assert abs(norm_g(told.samples(HZ)[14 * HZ :]) - 1).max() < 0.06
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_who_goes_down_stairs_backward_has_no_floor_beside_the_belt(seed: int) -> None:
+    told = fall("stairs", "missed step down", TEST, seed)
+    quiet = Story(told.who, told.script, Surroundings(rates=PERFECT, floor_m=told.floor_m))
+    pings = range(int(told.truth.falls[0].onset_s * 15))
+    assert min(quiet.echo(k * 66_700_000) or 9.0 for k in pings) > 0.8

@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
+from guardian.config import ConfigError, changed, load
 from guardian.contract import EVENTS
 from guardian.sim.bench import Bench
 from guardian.sim.gait import G
@@ -25,17 +26,33 @@ def norm_g(story: Story, start_s: float, end_s: float) -> np.ndarray:
 def test_every_story_runs_to_its_end_and_names_what_exists(scenario: Scenario) -> None:
     for seed in range(3):
         story, actions = scenario.stage(seed)
-        assert norm_g(story, 0, scenario.duration_s).max() < 9
+        assert norm_g(story, 0, scenario.duration_s).max() < 13  # the hardest fall of the test population peaks at 12 g
         assert abs(norm_g(story, 0, 2.5) - 1).max() < 0.02  # all begin standing
         assert [a.t_s for a in actions] == sorted(a.t_s for a in actions)
         for action in actions:
             assert 0 < action.t_s < scenario.duration_s
             if action.name not in LINK_ACTIONS | {"restart"}:
                 inspect.signature(getattr(Bench, action.name)).bind(None, *action.args)
+    config = load(local=None)
     assert set(scenario.expect) | scenario.never <= set(EVENTS)
     assert not set(scenario.expect) & scenario.never
+    assert set(scenario.heard) | scenario.unheard <= set(config.sounds)
+    assert not set(scenario.heard) & scenario.unheard
+    assert scenario.exercise in config.exercises
+    changed(config, scenario.settings)
     assert scenario.summary.endswith(".")
     assert scenario.expect[0] == "session_started"
+
+
+def test_settings_of_a_story_change_what_they_name_and_nothing_else() -> None:
+    config = load(local=None)
+    assert changed(config) == config
+    told = changed(config, {"exercises": {"walk": {"coach": {"dose": 20}}}}, {"device": {"exercise": "run"}})
+    assert told.exercises["walk"].coach is not None
+    assert (told.exercises["walk"].coach.dose, told.device.exercise) == (20, "run")
+    assert (told.exercises["run"], told.sounds, told.device.id) == (config.exercises["run"], config.sounds, config.device.id)
+    with pytest.raises(ConfigError, match="jog"):
+        changed(config, {"device": {"exercise": "jog"}})
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
