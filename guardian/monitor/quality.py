@@ -8,8 +8,8 @@ twice, each time with a leak of height_s, and h its range within one step's time
 to be 1.25 for their forward walkers; ours, one forward and one backward, are those of the simulated training people. The same formula
 serves running, where nothing is a pendulum but a longer flight is a higher one: nothing else that a waist feels (range of forward
 speed, cadence, leg) did better on people who were not used to choose it. The error is large: the distance of 5-minute sessions of
-simulated people whom nobody had looked at, leg_m as shipped (lab/steps.py, ten of each population), is off by 6-23 % at the median
-walking (46-72 % at the 90th percentile: the slowest), 10 % (20-29 %) running, 14-30 % (50-84 %) in everyday wear. On a treadmill it
+simulated people, leg_m as shipped (lab/steps.py, twelve of each population), is off by 7-17 % at the median walking (44-68 % at the 90th
+percentile: the slowest), 7-10 % (19-28 %) running, 14-26 % (50-81 %) in everyday wear. On a treadmill it
 is half too long, since slow short steps shake the waist as longer ones do; on stairs, where each riser looks like a long step, it is no
 distance at all. No recording with a known distance was at hand.
 
