@@ -12,7 +12,7 @@ from guardian.monitor.network import EXACT, MODEL_BYTES, proven, read
 from guardian.sim.exercises import EXERCISES, FALLS, Exercise, session
 from guardian.sim.population import TEST
 from lab.falls.decisions import RESULTS
-from lab.falls.simulated import alarms, lead_s, worn_for
+from lab.falls.simulated import heard, lead_s, worn_for
 
 
 def test_it_is_small_proven_and_says_where_it_comes_from() -> None:
@@ -49,7 +49,7 @@ def test_weights_for_a_published_rule_and_a_file_that_holds_none_are_refused(con
 
 @pytest.mark.parametrize("exercise", [name for name in EXERCISES if name != "everyday"])
 def test_a_minute_of_any_exercise_by_a_simulated_stranger_is_quiet(config: Config, exercise: Exercise) -> None:
-    assert alarms(worn_for(config, exercise), session(exercise, TEST, 5, minutes=1.0)) == []
+    assert heard(worn_for(config, exercise), session(exercise, TEST, 5, minutes=1.0), 60.0).alarms_s == []
 
 
 FALLING = [(exercise, kind) for exercise, kinds in FALLS.items() for kind in kinds]
