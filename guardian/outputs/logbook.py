@@ -1,10 +1,10 @@
 """The logbook: each session into the database of sessions, second by second, and from it the plan's doses back to the monitor.
 
 Theory of operation. The loop's half (Logbook) only notes entries: a session began or goes on after a restart, a second passed, an event
-happened in it, it ended. They go to the disk's half (_Book), seconds every batch_s and all else at once, in the thread of a writer of its
-own: an alarm never waits behind a second of somebody's walk. One job, `_sync`, writes all that waits in one transaction; it may be
-submitted as often as anyone likes, and what could not be written waits for the next. What waits is bounded (rows_max): the oldest seconds
-go first, counted.
+happened in it, it ended. They go to the disk's half (_Book), seconds every batch_s (every store_retry_s while the card fails) and all else
+at once, in the thread of a writer of its own: an alarm never waits behind a second of somebody's walk. One job, `_sync`, writes all that
+waits in one transaction; it may be submitted as often as anyone likes, and what could not be written waits for the next. What waits is
+bounded (rows_max): the oldest seconds go first, counted.
 
 Entries carry the loop's clock. The book turns it into seconds since the session began and, as soon as the wall clock is set in this boot,
 into UTC: a session that began before that, even one that is over, is dated backward. One that is resumed after a restart goes on in its
@@ -143,6 +143,7 @@ class Logbook:
         self._wall = wall
         self._rows_max = config.logbook.rows_max
         self._batch_ns = ns(config.logbook.batch_s)
+        self._retry_ns = ns(config.outbox.store_retry_s)
         self._again_ns = ns(config.plan.again_s)
         self._stall_s = config.logbook.stall_s
         self._said_ns = ns(config.outbox.damage_said_s)
@@ -178,6 +179,8 @@ class Logbook:
                 self._worst = verdict.obstacle
             if t_ns >= self._second_ns:
                 self._pass(verdict, session)
+        if self._trouble is not None and self._due_ns - t_ns > self._retry_ns:  # the card may be well again before a batch is full
+            self._due_ns = t_ns + self._retry_ns
         if t_ns >= self._due_ns or at_once:
             self._hand_over(t_ns)
 
