@@ -102,26 +102,35 @@ class Learned:
         self.network = Network(weights)
         self._slope = 0.2 / (weights.everyday_logit - weights.exercise_logit)
         self._base = 0.5 - self._slope * weights.exercise_logit
+        self._asleep: RuleState = (0,) * (4 + self.network.hidden)
+        # the state last returned, and its networks' states as they are computed with: to make them of it again is a fifth of a step
+        self._known: RuleState = ()
+        self._hidden = np.zeros(self.network.hidden)
 
     def step(self, pose: Pose, state: RuleState) -> tuple[float, RuleState]:
         """See Rule."""
         speed = score = dt = 0
         first: RuleState = ()
-        hidden: RuleState = (0,) * self.network.hidden
         if state and 0 < pose.t_ns - state[0] <= HOLE_NS:
             dt = pose.t_ns - state[0]
             speed, score = state[1], state[2]
-            first, hidden = state[4 : 4 + state[3]], state[4 + state[3] :]
+            first = state[4 : 4 + state[3]]
+            hidden = self._hidden if state is self._known else np.array(state[4 + state[3] :], dtype=np.float64)
+        else:
+            state, hidden = self._asleep, np.zeros(self.network.hidden)
         speed = self.speed(pose, speed, dt)
         if not pose.trusted:
             score = 0
         inputs = self.inputs(pose, speed)
-        if not first:
-            return score / (1 << 20), (pose.t_ns, speed, score, len(inputs), *inputs, *hidden)
-        after, logit = self.network.step(first + inputs, np.array(hidden, dtype=np.float64))
-        if pose.trusted:
-            score = int(max(0.0, min(1.0, self._base + self._slope * logit)) * (1 << 20))
-        return score / (1 << 20), (pose.t_ns, speed, score, 0, *after.astype(np.int64).tolist())
+        if first:
+            hidden, logit = self.network.step(first + inputs, hidden)
+            if pose.trusted:
+                score = int(max(0.0, min(1.0, self._base + self._slope * logit)) * (1 << 20))
+            known = (pose.t_ns, speed, score, 0, *hidden.astype(np.int64).tolist())
+        else:
+            known = (pose.t_ns, speed, score, len(inputs), *inputs, *state[4:])
+        self._known, self._hidden = known, hidden
+        return score / (1 << 20), known
 
     @staticmethod
     def speed(pose: Pose, before_um_s: int, dt_ns: int) -> int:
@@ -137,12 +146,11 @@ class Learned:
         fx, fy, fz = pose.accel
         wx, wy, wz = pose.gyro
         ux, uy, uz = pose.up if pose.trusted else (0.0, 0.0, 0.0)
-        values = (fx * FORCE, fy * FORCE, fz * FORCE, wx * RATE, wy * RATE, wz * RATE, ux * INPUT_ONE, uy * INPUT_ONE, uz * INPUT_ONE)
-        return (*(_int16(value) for value in values), _int16(speed_um_s * 1e-6 * SPEED))
-
-
-def _int16(value: float) -> int:
-    return int(INT16 if value > INT16 else -INT16 if value < -INT16 else value)
+        values: tuple[float, ...] = (fx * FORCE, fy * FORCE, fz * FORCE, wx * RATE, wy * RATE, wz * RATE)
+        values += (ux * INPUT_ONE, uy * INPUT_ONE, uz * INPUT_ONE, speed_um_s * 1e-6 * SPEED)
+        if max(values) > INT16 or min(values) < -INT16:
+            values = tuple(INT16 if value > INT16 else -INT16 if value < -INT16 else value for value in values)
+        return tuple(map(int, values))
 
 
 class FallMemory(Struct):

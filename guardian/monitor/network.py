@@ -10,6 +10,10 @@ that brings its sum to 1/2^32; it is multiplied into the row at load, so a step 
 bounds each row's greatest possible sum: below 2^53 every partial sum is exact, and then the order in which a library adds does not matter.
 σ is a table of 4096 steps over ±8 that comes with the weights, as what each step adds (exp differs between C libraries);
 tanh(x) = 2 σ(2x) − 1.
+
+A step is some twenty calls of numpy, which cost more than their arithmetic; so what is the same in each is done at load. Rows hold their
+sums in the unit they are cut to, and the middle of the table is in their offsets: powers of two and whole numbers, which change no bit.
+Gates come from the table as shares of 1, n from a table of its own.
 """
 
 from typing import Annotated, Any, Literal
@@ -25,9 +29,12 @@ INPUT_ONE = 4096  # an input of 1.0
 STATE_ONE = 32768  # a state, or a gate, of 1.0
 SUM_ONE = 1 << 32  # a sum of 1.0
 OFFSET_ONE = 1 << 20  # a bias of 1.0, as stored
-EXACT = 1 << 53  # float64 holds every whole number up to this
 INT16 = 32767
 TABLE = 4096  # steps of the σ table over −8 … 8
+GATE_STEP = 1 << 24  # a step of the table, 1/256, in 1/SUM_ONE
+BENT_STEP = 1 << 16  # what both parts of n are cut to, in 1/SUM_ONE
+FRESH_STEP = 1 << 7  # a step of tanh's table, 1/512, in that
+EXACT = (1 << 53) - TABLE // 2 * GATE_STEP  # float64 holds every whole number up to 2^53; the middle of the table comes on top
 MODEL_BYTES = 65536  # the most a model may take
 
 
@@ -144,54 +151,51 @@ class Network:
             each = [np.frombuffer(getattr(member, name), "<i4") for member in weights.members]
             return np.stack(each).astype(np.float64) * (SUM_ONE // OFFSET_ONE)
 
-        into = gates("input_weights", "i1") * gates("input_scales", "<u4")
-        self._into = np.ascontiguousarray(into.reshape(3 * self.hidden, self.inputs))
-        self._kept = np.ascontiguousarray(gates("state_weights", "i1") * gates("state_scales", "<u4"))
-        by_gate = offsets("input_offsets").reshape(members, 3, hidden).transpose(1, 0, 2)
-        self._into_offset = np.ascontiguousarray(by_gate).ravel()
-        self._kept_offset = offsets("state_offsets").ravel()
+        unit = np.array([1 / GATE_STEP, 1 / GATE_STEP, 1 / BENT_STEP]).reshape(3, 1, 1, 1)
+        into = gates("input_weights", "i1") * gates("input_scales", "<u4") * unit
+        self._into = into.reshape(3 * self.hidden, self.inputs)
+        self._kept = gates("state_weights", "i1") * gates("state_scales", "<u4") * unit
+        by_gate = offsets("input_offsets").reshape(members, 3, hidden).transpose(1, 0, 2) * unit[..., 0]
+        by_gate[:2] += TABLE // 2
+        by_gate[2] += TABLE // 2 * FRESH_STEP
+        self._into_offset = by_gate.ravel()
+        self._kept_offset = offsets("state_offsets").ravel() / BENT_STEP
         each = [np.frombuffer(member.output_weights, "i1") * float(member.output_scale) for member in weights.members]
         self._out = np.concatenate(each)
         self._out_offset = float(np.array([member.output_offset for member in weights.members]).sum() * (SUM_ONE // OFFSET_ONE))
         self._mean = float(members * SUM_ONE)
         self._of_members = (members, hidden, 1)
-        self._sigmoid = _table(weights)
+        sigmoid = _table(weights)
+        self._gate = sigmoid / STATE_ONE
+        self._tanh = np.minimum(2.0 * sigmoid - STATE_ONE, INT16)
 
     def step(self, x: Any, h: Floats) -> tuple[Floats, float]:
         """The next state, whole numbers of 1/STATE_ONE, and the output y (a logit).
 
         `x`: `inputs` whole numbers within int16, of 1/INPUT_ONE; `h`: the state before, zeros at the start.
         """
-        hidden = self.hidden
+        hidden, both = self.hidden, 2 * self.hidden
         into = self._into.dot(x)
         into += self._into_offset
         kept = np.matmul(self._kept, h.reshape(self._of_members)).ravel()
-        bent = kept[2 * hidden :]
+        gates = _looked_up(self._gate, into[:both] + kept[:both])
+        bent = kept[both:]
         bent += self._kept_offset
-        gates = self._squash(into[: 2 * hidden] + kept[: 2 * hidden], 1 / (1 << 24))
-        bent *= 1 / (1 << 16)
-        np.floor(bent, out=bent)
+        np.floor(bent, bent)
         bent *= gates[:hidden]
-        bent *= 1 / (1 << 15)
-        np.floor(bent, out=bent)
-        fresh = into[2 * hidden :]
-        fresh *= 1 / (1 << 16)
-        np.floor(fresh, out=fresh)
+        np.floor(bent, bent)
+        fresh = into[both:]
+        np.floor(fresh, fresh)
         fresh += bent
-        n = self._squash(fresh, 1 / (1 << 7))
-        n *= 2.0
-        n -= STATE_ONE
-        np.minimum(n, INT16, out=n)
+        fresh *= 1 / FRESH_STEP
+        n = _looked_up(self._tanh, fresh)
         step = h - n
         step *= gates[hidden:]
-        step *= 1 / (1 << 15)
-        np.floor(step, out=step)
+        np.floor(step, step)
         step += n
         return step, float(self._out.dot(step) + self._out_offset) / self._mean
 
-    def _squash(self, sums: Floats, to_index: float) -> Floats:
-        """σ of sums, `to_index` of whose unit make 1/256."""
-        sums *= to_index
-        np.floor(sums, out=sums)
-        sums += TABLE // 2
-        return self._sigmoid.take(sums.astype(np.int64), mode="clip")
+
+def _looked_up(table: Floats, at: Floats) -> Floats:
+    """The table's values at these places, its ends beyond. Cut toward zero: for what is below zero the same as down, its first value."""
+    return table.take(at.astype(np.int64), mode="clip")
