@@ -7,7 +7,9 @@ smbus2 and lgpio are imported in this file only.
 import fcntl
 import os
 import time
+from ctypes import memset
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,9 +62,16 @@ def burst(bus: Bus, address: int, register: int, length: int) -> bytes:
     Needs raw I2C: `bus.funcs & I2cFunc.I2C` (an open SMBus's funcs is a plain int).
     One read message, and it is last: the Pi's i2c-bcm2835 refuses anything else with OSError 95.
     """
-    write, read = i2c_msg.write(address, [register]), i2c_msg.read(address, length)
+    write, read = _messages(address, register, length)
+    memset(read.buf, 0, length)  # a transfer that comes short must not show what the one before has read
     bus.i2c_rdwr(write, read)
     return bytes(read)
+
+
+@cache
+def _messages(address: int, register: int, length: int) -> tuple[i2c_msg, i2c_msg]:
+    """A burst's two messages, used again: to make them takes longer than all the rest of it. No more than there are lengths."""
+    return i2c_msg.write(address, [register]), i2c_msg.read(address, length)
 
 
 class MonotonicClock:
