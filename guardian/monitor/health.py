@@ -152,6 +152,8 @@ class Health:
     def _stuck(self) -> str:
         """What is stuck; empty while nothing is. No real chip is without noise (LSM6DSOX 1-2 counts rms, MPU-6050 5-7)."""
         m = self.memory
+        if not any((*m.accel_runs, *m.gyro_runs)):
+            return ""
         if self._frozen(m.accel_runs, self._accel_moving) or self._frozen(m.gyro_runs, self._gyro_moving):
             return "one axis does not change while another moves"
         if all(run is not None and m.newest_ns - run.since_ns >= self._stuck_ns for run in (*m.accel_runs, *m.gyro_runs)):
@@ -185,7 +187,7 @@ class Health:
     def _faults(self, frame: Frame) -> tuple[Fault, ...]:
         m = self.memory
         standing: list[Fault] = []
-        told = {fault.name: fault for fault in frame.faults}
+        told = {fault.name: fault for fault in frame.faults} if frame.faults else {}
         if m.imu_age_ns > self._imu_silent_ns:
             standing.append(told.get("bus_hung") or told.get("imu_silent") or Fault("imu_silent", "no sample"))
         else:
