@@ -34,13 +34,16 @@ from guardian.verdict import Alarm, Direction, Event, Evidence, Motion, Obstacle
 
 NEVER = 1 << 62  # ns; older than anything
 
+# before Python 3.12 to look an enum's member up costs as much as a call
 OFF, SETTLING, GUARDING = State.OFF, State.SETTLING, State.GUARDING
 IMMINENT, DOWN, FALLEN = State.IMMINENT, State.DOWN, State.FALLEN
+UPRIGHT, NOT_UPRIGHT, POSTURE_UNKNOWN = Posture.UPRIGHT, Posture.DOWN, Posture.UNKNOWN
+CAUTION, STOP = Obstacle.CAUTION, Obstacle.STOP
 ALARM = (DOWN, FALLEN)
 UNALARMED = (OFF, SETTLING, GUARDING, IMMINENT)
 
 
-class Facts(Struct):
+class Facts(Struct, frozen=True, gc=False):
     """What is so in this tick, and for how long (ns)."""
 
     t_ns: int
@@ -130,7 +133,7 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(
         (SETTLING, GUARDING),
         "impact, then not upright within 3 s",
-        lambda f, t: f.session and f.impact_ns <= t.impact_down and f.posture is Posture.DOWN,
+        lambda f, t: f.session and f.impact_ns <= t.impact_down and f.posture is NOT_UPRIGHT,
         DOWN,
         "fall_suspected",
     ),
@@ -177,12 +180,12 @@ TRANSITIONS: tuple[Row, ...] = (
     Row(
         (SETTLING, GUARDING),
         "two short presses and no third: the next exercise",
-        lambda f, t: f.press.double and f.posture is not Posture.DOWN,  # who lies may have pressed it in falling
+        lambda f, t: f.press.double and f.posture is not NOT_UPRIGHT,  # who lies may have pressed it in falling
         None,
         "exercise_changed",
     ),
     # IMMINENT
-    Row((IMMINENT,), "not upright", lambda f, t: f.posture is Posture.DOWN, DOWN, "fall_suspected"),
+    Row((IMMINENT,), "not upright", lambda f, t: f.posture is NOT_UPRIGHT, DOWN, "fall_suspected"),
     Row((IMMINENT,), "IMU fault", lambda f, t: not f.imu_ok, DOWN, "fall_suspected"),
     Row(
         (IMMINENT,),
@@ -359,15 +362,16 @@ class Policy:
             happened.append("self_test")
             if m.alarm and m.alarm.told:  # a resumed alarm: told again under its own id, in case the outbox lost it
                 events.append(m.alarm.told)
-        posture = pose.posture if pose and condition.imu_ok else Posture.UNKNOWN
+        posture = pose.posture if pose and condition.imu_ok else POSTURE_UNKNOWN
         self._look(t_ns, frame, condition, posture, pose, stride, signs)
         motion = self._motion(condition, posture, pose, stride, quality, reps)
-        press = self.presses.step(t_ns, frame.button, posture is Posture.UPRIGHT)
+        press = self.presses.step(t_ns, frame.button, posture is UPRIGHT)
         if press.began and m.state is not OFF:
             happened.append("press")
         holds = self._holds(t_ns, press, posture)
         powering_off = False
-        for command in self._act_on(frame.commands, t_ns, motion, events, happened) or (None,):
+        asked = self._act_on(frame.commands, t_ns, motion, events, happened) if frame.commands else None
+        for command in asked or (None,):
             facts = self._facts(t_ns, condition, posture, pose, press, holds, signs, command, motion)
             powering_off = powering_off or (command is not None and command.cmd == "power_off")
             for row in self._rows[m.state]:
@@ -398,23 +402,24 @@ class Policy:
         )
 
     def _motion(self, condition: Condition, posture: Posture, pose: Pose | None, stride: Stride, quality: Quality, reps: Reps) -> Motion:
-        return Motion(
-            posture=posture,
-            lean_cos=pose.lean_cos if pose and posture is not Posture.UNKNOWN else None,
-            walking=stride.walking and condition.imu_ok,
-            steps=stride.steps,
-            cadence=stride.cadence if condition.imu_ok else 0.0,
-            direction=stride.direction if condition.imu_ok else Direction.UNKNOWN,
-            speed_m_s=quality.speed_m_s if condition.imu_ok else 0.0,
-            distance_m=quality.distance_m,
-            regularity=quality.regularity,
-            symmetry=quality.symmetry,
-            sway_deg=quality.sway_deg,
-            lean_deg=quality.lean_deg,
-            stairs=reps.stairs,
-            lunges_left=reps.lunges_left,
-            lunges_right=reps.lunges_right,
-            rep=reps.rep,
+        ok = condition.imu_ok
+        return Motion(  # in the order of its fields: by name each costs as much as making it, here and in Facts
+            posture,
+            pose.lean_cos if pose and posture is not POSTURE_UNKNOWN else None,
+            stride.walking and ok,
+            stride.steps,
+            stride.cadence if ok else 0.0,
+            stride.direction if ok else Direction.UNKNOWN,
+            quality.speed_m_s if ok else 0.0,
+            quality.distance_m,
+            quality.regularity,
+            quality.symmetry,
+            quality.sway_deg,
+            quality.lean_deg,
+            reps.stairs,
+            reps.lunges_left,
+            reps.lunges_right,
+            reps.rep,
         )
 
     # what is so
@@ -424,15 +429,15 @@ class Policy:
     ) -> None:
         """Note since when things are so. UNKNOWN neither begins nor ends not being upright."""
         m = self.memory
-        if posture is Posture.DOWN:
+        if posture is NOT_UPRIGHT:
             m.not_upright_since = t_ns if m.not_upright_since is None else m.not_upright_since
-        elif posture is not Posture.UNKNOWN:
+        elif posture is not POSTURE_UNKNOWN:
             m.not_upright_since = None
-        if posture is Posture.UPRIGHT:
+        if posture is UPRIGHT:
             m.not_known_upright_since, m.upright_since_alarm = None, True
         elif m.not_known_upright_since is None:
             m.not_known_upright_since = t_ns
-        if posture is Posture.UPRIGHT and stride.walking:
+        if posture is UPRIGHT and stride.walking:
             m.walking_upright_since = t_ns if m.walking_upright_since is None else m.walking_upright_since
         else:
             m.walking_upright_since = None
@@ -447,7 +452,7 @@ class Policy:
         """Count a hold as long as those that clear, released in this tick with posture unknown; 0 in any other tick."""
         m, times = self.memory, self._times
         long = press.released and times.clear_hold <= press.held_ns < times.stuck
-        if not long or posture is not Posture.UNKNOWN or t_ns - press.held_ns < (m.entered_ns or 0):
+        if not long or posture is not POSTURE_UNKNOWN or t_ns - press.held_ns < (m.entered_ns or 0):
             return 0
         m.holds_ns = [*(held for held in m.holds_ns if t_ns - held <= self._clear_twice_ns), t_ns]
         return len(m.holds_ns)
@@ -469,32 +474,32 @@ class Policy:
         walking_since = m.walking_upright_since
         used = press.began_ns is not None and press.began_ns == m.used_press_ns
         return Facts(
-            t_ns=t_ns,
-            in_state_ns=t_ns - entered_ns,
-            session=m.session is not None,
-            exercise=self.exercise,
-            press=Press() if used else press,
-            imu_ok=condition.imu_ok and pose is not None,
-            settled=pose is not None and pose.settled,
-            posture=posture,
-            upright=posture is Posture.UPRIGHT,
-            walking_upright_ns=0 if walking_since is None else t_ns - max(walking_since, entered_ns),
-            not_upright_ns=None if m.not_upright_since is None else t_ns - m.not_upright_since,
-            not_known_upright_ns=0 if m.not_known_upright_since is None else t_ns - m.not_known_upright_since,
-            upright_since_alarm=m.upright_since_alarm,
-            firing=signs is not None and signs.firing,
-            quiet_ns=t_ns - m.last_firing,
-            impact_ns=t_ns - m.last_impact,
-            impact_in_state=m.last_impact >= entered_ns,
-            motionless_ns=0 if m.moved_ns is None else t_ns - m.moved_ns,
-            off_not_worn=m.off_not_worn,
-            told_not_guarding=m.told_not_guarding,
-            since_long_lie_ns=t_ns - m.last_long_lie,
-            holds=holds,
-            acknowledged=m.alarm is not None and m.alarm.acknowledged,
-            command=command,
-            signs=signs.evidence if signs else {},
-            motion=motion,
+            t_ns,
+            t_ns - entered_ns,  # in_state_ns
+            m.session is not None,  # session
+            self.exercise,
+            Press() if used else press,  # press
+            condition.imu_ok and pose is not None,  # imu_ok
+            pose is not None and pose.settled,
+            posture,
+            posture is UPRIGHT,  # upright
+            0 if walking_since is None else t_ns - max(walking_since, entered_ns),  # walking_upright_ns
+            None if m.not_upright_since is None else t_ns - m.not_upright_since,  # not_upright_ns
+            0 if m.not_known_upright_since is None else t_ns - m.not_known_upright_since,  # not_known_upright_ns
+            m.upright_since_alarm,
+            signs is not None and signs.firing,
+            t_ns - m.last_firing,  # quiet_ns
+            t_ns - m.last_impact,  # impact_ns
+            m.last_impact >= entered_ns,  # impact_in_state
+            0 if m.moved_ns is None else t_ns - m.moved_ns,  # motionless_ns
+            m.off_not_worn,
+            m.told_not_guarding,
+            t_ns - m.last_long_lie,  # since_long_lie_ns
+            holds,
+            m.alarm is not None and m.alarm.acknowledged,
+            command,
+            signs.evidence if signs else {},  # signs
+            motion,
         )
 
     # what is done
@@ -687,8 +692,8 @@ class Policy:
     def _tell_obstacle(self, t_ns: int, behind: Behind, events: list[Event]) -> None:
         m = self.memory
         heard = behind.sounding and m.state in (SETTLING, GUARDING)
-        stop = behind.obstacle is Obstacle.STOP and heard
-        self.summary.warned(2 if stop else 1 if behind.obstacle is Obstacle.CAUTION and heard else 0)
+        stop = behind.obstacle is STOP and heard
+        self.summary.warned(2 if stop else 1 if behind.obstacle is CAUTION and heard else 0)
         if stop and not m.was_stop and t_ns - m.last_stop_event >= self._stop_event_ns:
             m.last_stop_event = t_ns
             evidence: Evidence = {"closing_m_s": behind.gap.closing_m_s}
@@ -707,16 +712,15 @@ class Policy:
         """The sounds whose reason stands now."""
         m = self.memory
         acknowledged = m.alarm is not None and m.alarm.acknowledged
-        match m.state:
-            case State.FALLEN:
-                return ["fall_acknowledged" if acknowledged else "fall"]
-            case State.DOWN:
-                late = m.entered_ns is not None and t_ns - m.entered_ns >= self._countdown_last_ns
-                return ["fall_acknowledged" if acknowledged else "countdown_last" if late else "countdown"]
-            case State.OFF:
-                since = m.walking_upright_since
-                walked_ns = 0 if since is None else t_ns - max(since, m.entered_ns or 0)
-                return ["unguarded"] if walked_ns >= self._unguarded_ns and not m.off_not_worn else []
+        if m.state is FALLEN:
+            return ["fall_acknowledged" if acknowledged else "fall"]
+        if m.state is DOWN:
+            late = m.entered_ns is not None and t_ns - m.entered_ns >= self._countdown_last_ns
+            return ["fall_acknowledged" if acknowledged else "countdown_last" if late else "countdown"]
+        if m.state is OFF:
+            since = m.walking_upright_since
+            walked_ns = 0 if since is None else t_ns - max(since, m.entered_ns or 0)
+            return ["unguarded"] if walked_ns >= self._unguarded_ns and not m.off_not_worn else []
         standing = ["imminent"] if m.state is IMMINENT else []
         if behind.sounding:
             standing += self._obstacle_sound(behind)
@@ -734,9 +738,9 @@ class Policy:
             return ["near"]
         if behind.warning:
             return [behind.warning]
-        if behind.obstacle is Obstacle.STOP:
+        if behind.obstacle is STOP:
             return ["stop"]
-        if behind.obstacle is Obstacle.CAUTION:
+        if behind.obstacle is CAUTION:
             row, ttc_s = self.exercise, behind.gap.ttc_s
             return ["caution_fast" if ttc_s is not None and ttc_s * 2 < row.caution_ttc_s + row.stop_ttc_s else "caution"]
         return []
