@@ -3,9 +3,10 @@
 usage: make latency        (or: python -m lab.latency [--seconds N])
 
 The whole device runs on the bench, its world a person who walks backward in the open. First as fast as it goes, with a stop-watch
-around each part; the simulated chips' own time is taken out of the drivers' and shown by itself, and what is written is written at
-once, so the outputs' maxima are this machine's disk. Then at 100 Hz of real time, with writers in threads of their own as while worn: CPU
-share (simulated chips included), and how late each tick began after its deadline.
+around each part (its own time, about a microsecond, is in each row); the simulated hardware's own time is taken out of the drivers' and
+shown by itself, and what is written is written at once, so the outputs' maxima are this machine's disk. Once more for the whole tick,
+with no stop-watch but that around the simulated hardware. Then at 100 Hz of real time, with writers in threads of their own as while
+worn: CPU share (simulated hardware included), and how late each tick began after its deadline.
 """
 
 import argparse
@@ -16,8 +17,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,16 @@ from guardian.config import Config, load
 from guardian.frame import Fault, Frame
 from guardian.hardware import Hardware, MonotonicClock
 from guardian.monitor.fall import Learned
-from guardian.outputs.writer import InlineWriter, ThreadWriter
+from guardian.outputs.writer import InlineWriter, ThreadWriter, Writer
 from guardian.sim.bench import Bench, SimClock
 from guardian.sim.broker import SimLink
 from guardian.sim.scenarios import SCENARIOS
 from guardian.verdict import Verdict
 
-MONITOR_PARTS = ("health", "attitude", "gait", "fall", "obstacle", "policy")
+MONITOR_PARTS = ("health", "attitude", "gait", "quality", "repetitions", "fall", "obstacle", "policy")
 DRIVERS = ("imu", "ranger", "button", "supply")
+CHIP_CALLS = ("i2c_rdwr", "read_byte_data", "read_i2c_block_data", "write_byte_data")  # of the bus: the simulated chips' own time
+CHIPS, WORLD = "(simulated chips)", "(simulated world)"
 NETWORK = "one step of the fall model (in ticks that have one)"
 
 
@@ -116,30 +119,65 @@ def at_rank(values: Sequence[int], q: float) -> float:
     return ranked[min(len(ranked) - 1, int(q * len(ranked)))] / 1000
 
 
+def at_once(name: str, depth: int) -> Writer:
+    """A writer that writes at once."""
+    return InlineWriter(name)
+
+
+@contextmanager
+def on_the_bench(config: Config, writer: Callable[[str, int], Writer] = at_once) -> Iterator[tuple[Bench, Device]]:
+    """A started device and its bench, in one thread: somebody walks backward in the open."""
+    world, _ = SCENARIOS["open_space"].stage(1)
+    bench = Bench(config, world)
+    with whole_device(config, bench.hardware, SimLink(bench.clock, config), simulated_utc(bench.clock), writer) as device:
+        device.start()
+        yield bench, device
+
+
 def stages(config: Config, seconds: float) -> StopWatch:
     """Every stage's time by tick, as fast as it goes."""
     watch = StopWatch()
-    world, _ = SCENARIOS["open_space"].stage(1)
-    bench = Bench(config, world)
-    with whole_device(
-        config, bench.hardware, SimLink(bench.clock, config), simulated_utc(bench.clock), lambda name, depth: InlineWriter(name)
-    ) as device:
-        device.start()
-        names = _watch(watch, bench, device)
+    with on_the_bench(config) as (bench, device):
+        names = _watch(watch, device)
+        watch_simulated(watch.watch, bench, config)
         bench.at(seconds, device.stop)
-        began = time.perf_counter_ns()
         for frame in device.sensors.frames():  # the loop of Device.run, with a mark at each tick's end
             verdict = device.monitor.step(frame)
             for output in device.outputs:
                 output.apply(frame, verdict)
-            ended = time.perf_counter_ns()
-            watch.spent["(whole tick)"] = ended - began
-            watch.tick([*names, "(whole tick)"])
-            began = time.perf_counter_ns()
+            watch.tick([*names, CHIPS, WORLD])
     return watch
 
 
-def _watch(watch: StopWatch, bench: Bench, device: Device) -> list[str]:
+def whole_ticks(config: Config, seconds: float) -> tuple[list[int], list[int]]:
+    """The whole tick's time, ns, by tick: the device's alone, and with the simulated hardware's."""
+    watch = StopWatch()
+    took: list[int] = []
+    with on_the_bench(config) as (bench, device):
+        watch_simulated(watch.watch, bench, config)
+        bench.at(seconds, device.stop)
+        began = time.perf_counter_ns()
+        for frame in device.sensors.frames():
+            verdict = device.monitor.step(frame)
+            for output in device.outputs:
+                output.apply(frame, verdict)
+            ended = time.perf_counter_ns()
+            took.append(ended - began)
+            watch.tick([CHIPS, WORLD])
+            began = time.perf_counter_ns()
+    simulated = zip(watch.ticks[CHIPS], watch.ticks[WORLD], strict=True)
+    return [whole - chips - world for whole, (chips, world) in zip(took, simulated, strict=True)], took
+
+
+def watch_simulated(watch: Callable[[Any, str, str], None], bench: Bench, config: Config) -> None:
+    """Watch all of the simulated hardware that costs: chips on the bus, the ranger as it is triggered, the world as time passes."""
+    for method in CHIP_CALLS:
+        watch(bench.bus, method, CHIPS)
+    watch(bench.pins.line(config.ranger.trigger_pin), "listener", CHIPS)
+    watch(bench.clock, "wait_until", WORLD)
+
+
+def _watch(watch: StopWatch, device: Device) -> list[str]:
     names = []
 
     def on(owner: Any, method: str, name: str) -> None:
@@ -156,10 +194,7 @@ def _watch(watch: StopWatch, bench: Bench, device: Device) -> list[str]:
     on(device.monitor, "step", "monitor, the rest")
     for output in device.outputs:
         on(output, "apply", f"output {output.name}")
-    for method in ("i2c_rdwr", "read_byte_data", "read_i2c_block_data", "write_byte_data"):
-        watch.watch(bench.bus, method, "(simulated chips)")
-    watch.watch(bench.clock, "wait_until", "(simulated world)")
-    return [*names, "(simulated chips)", "(simulated world)"]
+    return names
 
 
 def in_real_time(config: Config, seconds: float, priority: int) -> tuple[float, list[int], bool]:
@@ -211,9 +246,9 @@ def main() -> int:
             return load(local=None, overrides={"device": {"state_dir": f"{folder}/{next(place)}"}})
 
         watch = stages(config(), seconds)
-        table = Table(
-            box=None, pad_edge=False, title=f"microseconds a tick, {len(watch.ticks['(whole tick)'])} ticks", title_justify="left"
-        )
+        alone, together = whole_ticks(config(), seconds)
+        watch.ticks |= {"(whole tick)": alone, "(with simulated hardware)": together}
+        table = Table(box=None, pad_edge=False, title=f"microseconds a tick, {len(alone)} ticks", title_justify="left")
         table.add_column("stage", no_wrap=True)
         for column in ("mean", "p50", "p99", "max"):
             table.add_column(column, justify="right")
