@@ -189,6 +189,21 @@ def test_what_the_learned_rule_remembers_survives_json_at_any_sample() -> None:
         assert rest == whole[cut:], cut
 
 
+def test_the_learned_rule_goes_on_from_the_state_it_is_given_whatever_it_has_seen_since() -> None:
+    rule, falls, stands = learned(), standing(1.0) + toppling(1.0), standing(1.6)
+    apart = scores(learned(), falls), scores(learned(), stands)
+    one: tuple[int, ...] = ()
+    other: tuple[int, ...] = ()
+    in_turn: tuple[list[float], list[float]] = ([], [])
+    for fall, stand in zip(falls, stands, strict=True):
+        score, one = rule.step(fall, one)
+        in_turn[0].append(score)
+        score, other = rule.step(stand, other)
+        in_turn[1].append(score)
+    assert in_turn == apart
+    assert apart[0] != apart[1]
+
+
 def test_inputs_beyond_their_range_are_cut_not_wrapped() -> None:
     wild = msgspec.structs.replace(pose(), accel=(1e9, -1e9, 0.0), gyro=(1e9, -1e9, 0.0))
     assert Learned.inputs(wild, 10**15)[:6] == (32767, -32767, 0, 32767, -32767, 0)

@@ -46,6 +46,12 @@ def test_what_is_written_is_read(bus: SimBus) -> None:
     assert burst(bus, 0x6A, 20, 40) == bytes(range(20, 60)), "a combined transfer may be of any length"
 
 
+def test_a_burst_that_comes_short_shows_nothing_of_the_one_before(bus: SimBus) -> None:
+    assert burst(bus, 0x6A, 20, 8) == bytes(range(20, 28))
+    bus.short(3)
+    assert burst(bus, 0x6A, 20, 8) == bytes((20, 21, 22, 0, 0, 0, 0, 0))
+
+
 def test_nobody_at_the_address_is_a_nack(bus: SimBus) -> None:
     for ask in (lambda: bus.read_byte_data(0x6B, 0), lambda: bus.write_byte_data(0x6B, 0, 0), lambda: burst(bus, 0x6B, 0, 4)):
         with pytest.raises(OSError) as nack:
