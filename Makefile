@@ -94,7 +94,7 @@ report: $(READY)  ## guardian report on a simulated person's ten weeks of traini
 pythons: $(READY)  ## the same recordings on every Python of 3.11-3.13 at hand: identical verdicts
 	sh lab/pythons.sh
 
-arm64: $(READY)  ## the same recordings on an arm64 Python under emulation: identical verdicts (Debian, as root; needs qemu-user-static, debootstrap)
+arm64: $(READY)  ## the same recordings on an emulated arm64 Python: identical verdicts; instructions a tick (Debian 12, as root; needs qemu-user, debootstrap, gcc)
 	sh lab/arm64.sh
 
 install upgrade uninstall:  ## on a Raspberry Pi, as root: the service, its user, its folders
