@@ -86,6 +86,11 @@ def count(folder: Path) -> int:
     return 0
 
 
+def mosquitto_here() -> str | None:
+    """The program's path; None where it is not installed."""
+    return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+
 class Broker:
     """A mosquitto on a port of its own; it saves what it holds after each change, at most once a second."""
 
@@ -255,7 +260,7 @@ def main() -> int:
     parser.add_argument("--rate-hz", type=float, default=20.0, help="alerts a second while the device lives")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    mosquitto = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    mosquitto = mosquitto_here()
     if mosquitto is None:
         print("mosquitto is not installed (apt install mosquitto)", file=sys.stderr)
         return 2
