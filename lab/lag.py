@@ -10,13 +10,12 @@ recipes, Distance sensor), its threshold set to the same 1.5 m from which ours, 
     sensor.when_in_range = buzzer.on
 
 with its defaults: the median of 9 pings, one each 60 ms and the echo's own time. Both have gpiozero's mock pins with the same simulated
-HC-SR04, whose edges come in a thread of their own and bear exact time stamps (lab/live.py). Then the same with the first ping after the wall's
-appearing lost: that one says "nothing". Each row: 50 walls, random against the pings' phase. Exit 1 if a wall is never told.
+HC-SR04, whose edges come in a thread of their own and bear exact time stamps (lab/live.py). Then the same with the first ping after the
+wall's appearing lost: that one says "nothing". Each row: 50 walls, random against the pings' phase. Exit 1 if a wall is never told.
 """
 
 import argparse
 import logging
-import os
 import random
 import statistics
 import sys
@@ -24,7 +23,6 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -33,7 +31,7 @@ from gpiozero import Buzzer, DistanceSensor
 from numpy.typing import NDArray
 
 from guardian.app import simulated_utc, whole_device
-from guardian.config import Config, load
+from guardian.config import load
 from guardian.frame import Fault, Frame
 from guardian.outputs.writer import ThreadWriter
 from guardian.sim.bench import Bench
@@ -223,17 +221,15 @@ def main() -> int:
         lags = {row: [lag for future in stints for lag in future.result()] for row, stints in futures.items()}
     print(f"s from a wall at {WALL_M} m, {SPEED_M_S} m/s, to the first sound; {args.trials} walls a row")
     print(f"{'':28}{'median':>8}{'least':>8}{'most':>8}{'never':>7}")
-    never = 0
+    never, medians = 0, {}
     for lost, words in ((0, "every ping heard"), (1, "first ping lost")):
         for kind in KINDS:
             told = [lag for lag in lags[kind, lost] if lag is not None]
             missed = len(lags[kind, lost]) - len(told)
             never += missed
             print(f"{words:18}{kind:10}{statistics.median(told):8.3f}{min(told):8.3f}{max(told):8.3f}{missed:7d}")
-        ratio = statistics.median(l for l in lags["ours", lost] if l is not None) / statistics.median(
-            l for l in lags["gpiozero", lost] if l is not None
-        )
-        print(f"{words:18}{'ratio':10}{ratio:8.2f}   (aim {AIM})")
+            medians[kind] = statistics.median(told)
+        print(f"{words:18}{'ratio':10}{medians['ours'] / medians['gpiozero']:8.2f}   (aim {AIM})")
     return 1 if never else 0
 
 

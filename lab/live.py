@@ -1,8 +1,8 @@
 """The bench's clock in real time: what is scheduled happens by itself, in a thread, as it does to a real computer.
 
-Theory of operation. One thread sleeps until the next scheduled event and lets it happen, which on the pins is what lgpio's notify thread is:
-an edge's callback comes when that thread gets to run, its time stamp is the event's own time, as the kernel's is. So a program with threads
-of its own (gpiozero's) and one with a loop (ours) meet the same part on the same pins.
+Theory of operation. One thread sleeps until the next scheduled event and lets it happen, which on the pins is what lgpio's notify thread
+is: an edge's callback comes when that thread gets to run, its time stamp is the event's own time, as the kernel's is. So a program with
+threads of its own (gpiozero's) and one with a loop (ours) meet the same part on the same pins.
 """
 
 import heapq

@@ -14,8 +14,8 @@ A process of its own wears the device (lab/soaked.py) on simulated chips, its we
     files       recordings there + pruned so far; db: databases, KiB; gc: collections of the two older generations
     events      that the caregiver has / that were raised
 
-The bars, after the first WARM share: memory grows by no more than RSS_BAR_MIB_H, threads and descriptors do not grow, drift is 0, recordings
-have been rotated and pruned, no event is lost; and what the device alone holds at the end is at most RESIDENT_BAR_MIB.
+The bars, after the first WARM share: memory grows by no more than RSS_BAR_MIB_H, threads and descriptors do not grow, drift is 0,
+recordings have been rotated and pruned, no event is lost; and what the device alone holds is at most RESIDENT_BAR_MIB.
 """
 
 import argparse
@@ -108,7 +108,9 @@ def main() -> int:
             stack.callback(subscriber.close)
             subscriber.ready.wait(10)
         kind = "real" if args.real else "simulated"
-        who = "mosquitto and a caregiver" if mosquitto else "no mosquitto, no caregivers" if args.real else "a simulated broker and caregiver"
+        who = (
+            "mosquitto and a caregiver" if mosquitto else "no mosquitto, no caregivers" if args.real else "a simulated broker and caregiver"
+        )
         print(f"{hours:g} {kind} hours at 100 Hz, {who}; {machine()}, Python {sys.version.split()[0]}", flush=True)
         arguments = [str(folder / "state"), str(hours), str(every_s), str(port), kind]
         process = subprocess.Popen(

@@ -137,7 +137,9 @@ def forget(bench: Bench, *kept: list[Any]) -> None:
 
 def main(folder: str, hours: float, every_s: float, port: int, real: bool) -> None:
     """Wear it for so many hours."""
-    recorder = {"file_mb": 4.0, "keep_days": 0.02} if real else {"keep_days": 0.25}  # so that files are rotated and pruned in the time given
+    recorder = (
+        {"file_mb": 4.0, "keep_days": 0.02} if real else {"keep_days": 0.25}
+    )  # so that files are rotated and pruned in the time given
     mqtt = {"enabled": bool(port), "host": "127.0.0.1", "port": port or 1883} if real else {"enabled": True}
     config = load(local=None, overrides={"device": {"state_dir": folder}, "recorder": recorder, "mqtt": mqtt})
     before_mib = resident_mib()
