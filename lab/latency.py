@@ -37,6 +37,7 @@ from guardian.verdict import Verdict
 
 MONITOR_PARTS = ("health", "attitude", "gait", "fall", "obstacle", "policy")
 DRIVERS = ("imu", "ranger", "button", "supply")
+CHIP_CALLS = ("i2c_rdwr", "read_byte_data", "read_i2c_block_data", "write_byte_data")  # of the bus: the simulated chips' own time
 NETWORK = "one step of the fall model (in ticks that have one)"
 
 
@@ -156,7 +157,7 @@ def _watch(watch: StopWatch, bench: Bench, device: Device) -> list[str]:
     on(device.monitor, "step", "monitor, the rest")
     for output in device.outputs:
         on(output, "apply", f"output {output.name}")
-    for method in ("i2c_rdwr", "read_byte_data", "read_i2c_block_data", "write_byte_data"):
+    for method in CHIP_CALLS:
         watch.watch(bench.bus, method, "(simulated chips)")
     watch.watch(bench.clock, "wait_until", "(simulated world)")
     return [*names, "(simulated chips)", "(simulated world)"]
