@@ -118,7 +118,8 @@ def worn(config: Config, bench: Bench, sampler: Sampler) -> Device:
     """As worn, in real time; without caregivers where the configuration names no broker."""
     hardware = Hardware(bench.bus, bench.pins, FollowingClock(bench.clock))
     link = PahoLink(config) if config.mqtt.enabled else None
-    return whole_device(config, hardware, link, WallClock(), ThreadWriter, watching=(sampler,))
+    synced = WallClock(lambda: True)  # this machine's time is believed: without it no recording is too old
+    return whole_device(config, hardware, link, synced, ThreadWriter, watching=(sampler,))
 
 
 def simulated(config: Config, bench: Bench, sampler: Sampler) -> Device:
