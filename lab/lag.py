@@ -24,7 +24,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from gpiozero import Buzzer, DistanceSensor
@@ -50,6 +50,7 @@ RANGE_M = 4.0
 WALKING_S = 12.0  # before the first wall
 STINT = 25  # walls for one walker
 LIMIT_S = 3.0
+TICKS_NS = 20_000_000  # the verdict behind a sound is seen by then
 AIM = 0.5
 
 
@@ -102,12 +103,6 @@ class Corridor:
             self.sounded_ns = t_ns
 
 
-class Told(NamedTuple):
-    """One wall: s until the first sound; None: never within LIMIT_S."""
-
-    lag_s: float | None
-
-
 class Look:
     """An output that knows the last verdict."""
 
@@ -128,16 +123,24 @@ class Look:
         """Nothing to do."""
 
 
-def walls(clock: LiveClock, world: Corridor, trials: int, lost: int, seed: int, ready: Callable[[], bool]) -> list[float | None]:
-    """Let walls appear, each once all is `ready`, and at a random moment after that."""
+def walls(
+    clock: LiveClock, world: Corridor, trials: int, lost: int, seed: int, ready: Callable[[], bool], warns: Callable[[], bool]
+) -> list[float | None]:
+    """Let walls appear, each once all is `ready`, and at a random moment after that: s until the first sound; None: never in LIMIT_S.
+
+    A wall that appears just when something else is said (`warns` tells) is let appear again.
+    """
     rng = random.Random(seed)
     lags: list[float | None] = []
-    for _ in range(trials):
+    while len(lags) < trials:
         assert clock.wait_for(ready, 60), "it never comes to rest"
         clock.wait_until(clock.now_ns() + rng.randrange(200_000_000))
         since_ns = world.appear(lost)
-        told = clock.wait_for(lambda: world.sounded_ns is not None, LIMIT_S)
-        lags.append((world.sounded_ns - since_ns) / 1e9 if told and world.sounded_ns is not None else None)
+        clock.wait_for(lambda: world.sounded_ns is not None, LIMIT_S)
+        sounded_ns = world.sounded_ns
+        clock.wait_until(clock.now_ns() + TICKS_NS)
+        if sounded_ns is None or warns():
+            lags.append(None if sounded_ns is None else (sounded_ns - since_ns) / 1e9)
         world.vanish()
     return lags
 
@@ -165,8 +168,11 @@ def ours(trials: int, lost: int, seed: int) -> list[float | None]:
                     and quiet_ns > 500_000_000
                 )
 
+            def warns() -> bool:
+                return look.verdict is not None and look.verdict.obstacle in (Obstacle.CAUTION, Obstacle.STOP)
+
             try:
-                return walls(clock, world, trials, lost, seed, ready)
+                return walls(clock, world, trials, lost, seed, ready, warns)
             finally:
                 device.stop()
                 thread.join()
@@ -190,7 +196,7 @@ def recipe(trials: int, lost: int, seed: int) -> list[float | None]:
             return not buzzer.is_active and clock.now_ns() - world.sound_ns > 1_500_000_000 and sensor.distance == RANGE_M
 
         try:
-            return walls(clock, world, trials, lost, seed, ready)
+            return walls(clock, world, trials, lost, seed, ready, lambda: True)
         finally:
             sensor.close()
             buzzer.close()
