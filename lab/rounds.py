@@ -1,7 +1,7 @@
 """A wearer who trains for ever in constant memory: a round to a wall and back, again and again.
 
 Theory of operation. A Story keeps the whole path that its person has gone, some 200 MB an hour. Here one round is made once and repeated;
-it begins and ends standing at rest, so that the seam is smaller than standing's sway. What the ranger hears is drawn anew for each ping.
+it begins and ends standing at rest, so that its seam is less than 2° of standing's sway. What the ranger hears is drawn anew for each ping.
 """
 
 import numpy as np
