@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB := $(VENV)/.lab
 
-.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks rooms walkers strangers steps repetitions durability alerts fleet latency page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks rooms walkers strangers steps repetitions durability alerts fleet latency soak soak-real bench page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -78,6 +78,19 @@ alerts: $(READY)  ## from a fall to phone and page, 1,000 each; stations and bro
 
 fleet: $(READY)  ## what one station bears: 50, 100, 200 and 500 wearers, a minute each (some 10 minutes; needs mosquitto)
 	$(BIN)/python -m lab.fleet
+
+soak: $(READY)  ## 24 simulated hours in one process: memory, threads, descriptors, the tick, recordings (some 25 minutes)
+	$(BIN)/python -m lab.soak
+
+soak-real: $(READY)  ## the same for 2 real hours at 100 Hz, with a real broker where mosquitto is installed
+	$(BIN)/python -m lab.soak --real
+
+bench: $(LAB)  ## side by side: lag against gpiozero's recipe, attitude against imufusion and ahrs, alerts against plain paho, what costs a tick (some 15 minutes)
+	$(BIN)/python -m lab.lag --jobs $(JOBS)
+	$(BIN)/python -m lab.attitude
+	$(BIN)/python -m lab.cost
+	$(BIN)/python -m lab.coldstart
+	$(BIN)/python -m lab.durability --beside-plain --alerts 300 --broker-kills 6 --device-kills 15
 
 latency: $(READY)  ## microseconds per tick by stage, CPU share, wake-up jitter
 	$(BIN)/python -m lab.latency

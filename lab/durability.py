@@ -3,12 +3,16 @@
     python -m lab.durability                        # 1,000 alerts, 20 broker and 50 device kills, MQTT 5, receipts
     python -m lab.durability --protocol 311
     python -m lab.durability --no-receipts          # what a subscriber without receipts can expect
+    python -m lab.durability --beside-plain         # the same kills done to plain paho too: publish(qos=1) and its own queue
 
 A device process raises alerts at random times and is SIGKILLed at random instants, starting up included; so is the broker. An alert counts
 as raised from when the outbox said that it is on disk: only then does the device append its id to a log (O_APPEND, fsync). The
 subscriber keeps a persistent session and, with receipts, answers each event after it has stored it. The first receipt comes before
 the first kill, as it does in use: before any receipt, a PUBACK is all that a device can go by. Ordinary events run beside the alerts and
 are counted too; they leave the outbox on a PUBACK, receipts or not. Needs mosquitto.
+
+Plain paho is what its documentation shows for a program that must not block: connect_async, loop_start, publish(qos=1) at each alert, its
+own reconnecting and its own queue without a limit. There an alert counts as raised when publish() has returned.
 """
 
 import argparse
@@ -48,35 +52,103 @@ ALERTS = ("fall", "sos", "long_lie")
 EVENT_TOPIC, RECEIPT_TOPIC = "guardian/guardian-01/event", "guardian/guardian-01/receipt"
 
 
-def device(folder: Path, port: int, protocol: int, alerts: int, rate_hz: float) -> None:
+class Outboxed:
+    """The device's own outbox, link and mqtt."""
+
+    def __init__(self, folder: Path, port: int, protocol: int) -> None:
+        config = load(local=None, overrides={"mqtt": {"host": "127.0.0.1", "port": port, "protocol": protocol}})
+        self._writer = ThreadWriter("outbox")
+        self._outbox = Outbox(folder / "outbox.sqlite", config.outbox, self._writer, WallClock())
+        self._mqtt = Mqtt(config, self._outbox, PahoLink(config), "lab")
+        self._install, self.boot = self._outbox.identity()
+        self._seq = 0
+
+    def tick(self, at_ns: int) -> None:
+        """One tick of the loop."""
+        verdict = Verdict(at_ns, State.GUARDING, Obstacle.CLEAR, None, (), Motion(), Gap(), None, None, "walk")
+        self._outbox.apply(Frame(at_ns), verdict)
+        self._mqtt.apply(Frame(at_ns), verdict)
+
+    def tell(self, event_type: str, at_ns: int) -> str | None:
+        """Its id, once it is on disk; None where that failed."""
+        self._seq += 1
+        event = Event(f"{self._install}-{self.boot}-{self._seq}", self._seq, event_type, at_ns, "walk")
+        return event.id if self._outbox.put((event,), at_ns) else None
+
+    def waiting(self) -> bool:
+        """Whether something has not arrived."""
+        return len(self._outbox) > 0
+
+    def close(self) -> None:
+        """The end."""
+        self._mqtt.close()
+        self._outbox.close()
+        self._writer.close()
+
+
+class Plain:
+    """paho alone."""
+
+    def __init__(self, folder: Path, port: int, protocol: int) -> None:
+        kind = MQTTProtocolVersion.MQTTv5 if protocol == 5 else MQTTProtocolVersion.MQTTv311
+        with (folder / "boots").open("ab") as boots:  # a byte for each: no kill leaves half a number
+            boots.write(b".")
+            self.boot = boots.tell()
+        self._seq = 0
+        self._answered = 0  # counted in paho's thread
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id="plain", protocol=kind)
+        self._client.on_publish = self._on_publish
+        self._client.connect_async("127.0.0.1", port)
+        self._client.loop_start()
+
+    def tick(self, at_ns: int) -> None:
+        """paho has a thread of its own."""
+
+    def tell(self, event_type: str, at_ns: int) -> str | None:
+        """Its id, once paho has it."""
+        self._seq += 1
+        id_ = f"plain-{self.boot}-{self._seq}"
+        severity = "critical" if event_type in ALERTS else "warning"
+        payload = json.dumps({"v": 1, "id": id_, "boot": self.boot, "seq": self._seq, "event_type": event_type, "severity": severity})
+        self._client.publish(EVENT_TOPIC, payload, qos=1)  # queued by paho where it is not connected
+        return id_
+
+    def waiting(self) -> bool:
+        """Whether something has no PUBACK."""
+        return self._answered < self._seq
+
+    def close(self) -> None:
+        """The end."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_publish(self, *_: Any) -> None:
+        self._answered += 1
+
+
+SENDERS = {"ours": Outboxed, "plain": Plain}
+
+
+def device(kind: str, folder: Path, port: int, protocol: int, alerts: int, rate_hz: float) -> None:
     """A device's life: raise alerts until the log holds `alerts`, then wait until all have arrived. Ends only so, or by a kill."""
-    config = load(local=None, overrides={"mqtt": {"host": "127.0.0.1", "port": port, "protocol": protocol}})
-    writer, clock = ThreadWriter("outbox"), MonotonicClock()
-    outbox = Outbox(folder / "outbox.sqlite", config.outbox, writer, WallClock())
-    mqtt = Mqtt(config, outbox, PahoLink(config), "lab")
-    install, boot = outbox.identity()
+    sender, clock = SENDERS[kind](folder, port, protocol), MonotonicClock()
     log = os.open(folder / "raised", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    raised, seq, rng = count(folder), 0, random.Random(boot)
+    raised, rng = count(folder), random.Random(sender.boot)
     next_ns = at_ns = clock.now_ns()
-    while raised < alerts or len(outbox):
+    while raised < alerts or sender.waiting():
         at_ns = max(at_ns + TICK_NS, clock.now_ns())
         clock.wait_until(at_ns)
-        verdict = Verdict(at_ns, State.GUARDING, Obstacle.CLEAR, None, (), Motion(), Gap(), None, None, "walk")
-        outbox.apply(Frame(at_ns), verdict)
-        mqtt.apply(Frame(at_ns), verdict)
+        sender.tick(at_ns)
         if at_ns < next_ns or raised >= alerts:
             continue
         next_ns = at_ns + int(rng.expovariate(rate_hz) * 1e9)
         for event_type in (rng.choice(ALERTS), "obstacle"):
-            seq += 1
-            stored = outbox.put((Event(f"{install}-{boot}-{seq}", seq, event_type, at_ns, "walk"),), at_ns)
-            if event_type in ALERTS and stored:
-                os.write(log, f"{install}-{boot}-{seq}\n".encode())
+            id_ = sender.tell(event_type, at_ns)
+            if event_type in ALERTS and id_:
+                os.write(log, f"{id_}\n".encode())
                 os.fsync(log)
                 raised += 1
-    mqtt.close()
-    outbox.close()
-    writer.close()
+    sender.close()
 
 
 def count(folder: Path) -> int:
@@ -84,6 +156,11 @@ def count(folder: Path) -> int:
     with contextlib.suppress(FileNotFoundError):
         return (folder / "raised").read_bytes().count(b"\n")
     return 0
+
+
+def mosquitto_here() -> str | None:
+    """The program's path; None where it is not installed."""
+    return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
 class Broker:
@@ -170,9 +247,9 @@ class Subscriber:
             client.publish(RECEIPT_TOPIC, json.dumps({"id": event["id"]}), qos=1)
 
 
-def start_device(folder: Path, port: int, protocol: int, alerts: int, rate_hz: float) -> subprocess.Popen[bytes]:
+def start_device(folder: Path, port: int, protocol: int, alerts: int, rate_hz: float, kind: str = "ours") -> subprocess.Popen[bytes]:
     """The device in a process of its own."""
-    arguments = [str(folder), str(port), str(protocol), str(alerts), str(rate_hz)]
+    arguments = [kind, str(folder), str(port), str(protocol), str(alerts), str(rate_hz)]
     with (folder / "device.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "lab.durability", "--device", *arguments], stderr=log, cwd=Path(__file__).parent.parent
@@ -189,6 +266,7 @@ def trial(
     device_kills: int,
     seed: int,
     rate_hz: float,
+    kind: str = "ours",
 ) -> dict[str, float | int]:
     """One whole run; its figures. Kills happen when a random number of alerts has been raised, and a random moment later."""
     rng = random.Random(seed)
@@ -203,7 +281,7 @@ def trial(
     process: subprocess.Popen[bytes] | None = None
     try:
         assert subscriber.ready.wait(10), "the subscriber does not connect"
-        process = start_device(folder, broker.port, protocol, alerts, rate_hz)
+        process = start_device(folder, broker.port, protocol, alerts, rate_hz, kind)
         with subscriber.arrived:
             assert subscriber.arrived.wait_for(lambda: len(subscriber.events) > 2, timeout=20), "the device does not connect"
         for at, whom in plan:
@@ -217,7 +295,7 @@ def trial(
             else:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
-                process = start_device(folder, broker.port, protocol, alerts, rate_hz)
+                process = start_device(folder, broker.port, protocol, alerts, rate_hz, kind)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=120)
         raised = set((folder / "raised").read_text().split())
@@ -243,8 +321,8 @@ def trial(
 def main() -> int:
     """The command line."""
     if sys.argv[1:2] == ["--device"]:
-        folder, port, protocol, alerts, rate_hz = sys.argv[2:]
-        device(Path(folder), int(port), int(protocol), int(alerts), float(rate_hz))
+        kind, folder, port, protocol, alerts, rate_hz = sys.argv[2:]
+        device(kind, Path(folder), int(port), int(protocol), int(alerts), float(rate_hz))
         return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--alerts", type=int, default=1000)
@@ -252,27 +330,29 @@ def main() -> int:
     parser.add_argument("--device-kills", type=int, default=50)
     parser.add_argument("--protocol", type=int, choices=(5, 311), default=5)
     parser.add_argument("--receipts", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--beside-plain", action="store_true")
     parser.add_argument("--rate-hz", type=float, default=20.0, help="alerts a second while the device lives")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    mosquitto = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    mosquitto = mosquitto_here()
     if mosquitto is None:
         print("mosquitto is not installed (apt install mosquitto)", file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory() as folder:
-        result = trial(
-            mosquitto,
-            Path(folder),
-            args.protocol,
-            args.receipts,
-            args.alerts,
-            args.broker_kills,
-            args.device_kills,
-            args.seed,
-            args.rate_hz,
+    results = {}
+    for kind in ("ours", "plain") if args.beside_plain else ("ours",):
+        receipts = args.receipts and kind == "ours"  # plain paho knows none
+        kills = (args.alerts, args.broker_kills, args.device_kills, args.seed, args.rate_hz)
+        with tempfile.TemporaryDirectory() as folder:
+            results[kind] = trial(mosquitto, Path(folder), args.protocol, receipts, *kills, kind)
+        print(
+            json.dumps(
+                {"protocol": args.protocol, "receipts": receipts, **results[kind]} | ({} if kind == "ours" else {"peer": "plain paho"})
+            )
         )
-    print(json.dumps({"protocol": args.protocol, "receipts": args.receipts, **result}))
-    return 1 if args.receipts and result["lost"] else 0
+    if args.beside_plain:
+        lost = ", ".join(f"{kind} {one['lost']} of {one['raised']}" for kind, one in results.items())
+        print(f"alerts lost in {args.device_kills} kills of the device and {args.broker_kills} of the broker: {lost}")
+    return 1 if args.receipts and results["ours"]["lost"] else 0
 
 
 if __name__ == "__main__":
