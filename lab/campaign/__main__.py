@@ -64,19 +64,21 @@ def table(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-def summary(results: list[Result]) -> list[str]:
-    """The counts."""
+def summary(results: list[Result]) -> str:
+    """The counts, in words."""
     checks = sum((one.checks for one in results), Counter[int]())
     broken = Counter(invariant for one in results for invariant, _ in one.violations)
-    falls = sum(one.falls for one in results)
+    pairs, falls = sum(len(one.kinds) > 1 for one in results), sum(one.falls for one in results)
     raised = Counter(name for one in results for name in one.raised)
-    lines = [f"{len(results)} walks, {sum(len(one.kinds) > 1 for one in results)} with a pair, {falls} with a fall"]
-    lines += [f"{number}. {name}: {checks[number]} checks, {broken[number]} violations" for number, name in enumerate(INVARIANTS, 1)]
-    lines.append(f"outputs that raised and were told by their guard, walks: {dict(raised)}")
-    lines.append(f"walks with a suspected fall where none was: {sum(one.cancelled for one in results)}")
-    lines.append(f"programs killed: {sum(one.restarts for one in results)}")
-    lines.append(f"a tone was held on by a stall for {max((one.held_s for one in results), default=0.0):.2f} s at most")
-    return lines
+    caught = ", ".join(f"{name} in {count:,}" for name, count in sorted(raised.items())) or "none"
+    kept = "; ".join(f"{name} {broken[number]:,} of {checks[number]:,}" for number, name in enumerate(INVARIANTS, 1))
+    return (
+        f"{len(results):,} walks, {pairs:,} with two failures, {falls:,} with a fall. Violations, of checks: {kept}.\n"
+        f"Programs killed, by their watchdog or otherwise: {sum(one.restarts for one in results):,}. "
+        f"A tone was held on by a stall for {max((one.held_s for one in results), default=0.0):.2f} s at most.\n"
+        f"Outputs that raised and were told by their guard, walks: {caught}. "
+        f"A fall suspected where there was none, and cancelled by the wearer: {sum(one.cancelled for one in results):,} walks."
+    )
 
 
 def main() -> int:
@@ -100,8 +102,8 @@ def main() -> int:
             results.append(result)
             for invariant, what in result.violations:
                 print(f"VIOLATED {invariant}: {what}\n    {result.title}\n    python -m lab.campaign --walk {result.number}", flush=True)
-    text = table(results)
-    print(text, *summary(results), f"{time.monotonic() - began:.0f} s", sep="\n")
+    text = f"{summary(results)}\n\n{table(results)}"
+    print(text, f"{time.monotonic() - began:.0f} s", sep="\n")
     if args.into:
         write_between(args.into, BEGIN, END, text)
     return int(any(one.violations for one in results))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
-from guardian.config import Config
+from guardian.config import Config, ns
 from guardian.monitor.health import ECHO_FAULTS, IMU_FAULTS
 from guardian.sim.broker import RECONNECT_S
 from lab import acts
@@ -46,6 +46,7 @@ class Due:
     until_s: float
     met_s: float = 0.0  # running loop, since from_s
     from_s: float = 0.0
+    again: bool = True  # by another life of the program too; False: it takes something that happened once, as the failure began
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,7 @@ def _buzzer_pin(luck: Random, config: Config) -> Failure:
         walk.bench.pin_broken(pin, errno.EIO)
         walk.asks("locate")  # a line that nobody writes cannot fail
 
-    due = (Due(frozenset({"output_failed"}), lasts_s, 0.1),)  # the command's way
+    due = (Due(frozenset({"output_failed"}), lasts_s, 0.1, again=False),)  # the command's way
     return Failure(
         "its GPIO cannot be written, and somebody looks for the device", lasts_s, begin, lambda w: w.bench.pin_heals(pin), due, dumb=True
     )
@@ -277,7 +278,7 @@ def _motor_pin(luck: Random, config: Config) -> Failure:
     lasts_s = luck.uniform(1, 5)
     click_s = config.sounds["press"].length_ns / 1e9
     # heard on the other line. The click may begin where a beep ends: then the first that changes the motor's line is the click's end
-    due = (Due(frozenset({"output_failed"}), lasts_s, config.button.debounce_ms / 1000 + click_s + 0.01),)
+    due = (Due(frozenset({"output_failed"}), lasts_s, config.button.debounce_ms / 1000 + click_s + 0.01, again=False),)
     heal: Deed = lambda w: w.bench.pin_heals(acts.VIBRATION_PIN)  # noqa: E731
     return Failure("its GPIO cannot be written, and a press is to be felt", lasts_s, acts.break_motor_and_press, heal, due)
 
@@ -331,7 +332,7 @@ def _card_hangs(luck: Random, config: Config) -> Failure:
         walk.card.hang(lasts_s)
         walk.asks("test")  # something to store
 
-    due = (Due(frozenset({"output_failed"}), lasts_s, config.outbox.store_wait_ms / 1000 + 0.05),)
+    due = (Due(frozenset({"output_failed"}), lasts_s, config.outbox.store_wait_ms / 1000 + 0.05, again=False),)
     return Failure("no write ends, and there is an event to store", lasts_s, begin, dues=due)
 
 
@@ -343,7 +344,7 @@ def _refused(luck: Random, config: Config) -> Failure:
 
 def _full(luck: Random, config: Config) -> Failure:
     lasts_s = luck.uniform(1, 6)
-    due = (Due(frozenset({"disk_full"}), lasts_s, 0.05),)  # the command's way
+    due = (Due(frozenset({"disk_full"}), lasts_s, 0.05, again=False),)  # the command's way
     return Failure("no space for the journal (ENOSPC)", lasts_s, acts.fill_journal, acts.empty_journal, due, back_s=6.0)
 
 
@@ -457,7 +458,7 @@ def _nobody(luck: Random, config: Config) -> Failure:
         walk.network(caregiver=False)
         walk.asks("test")
 
-    due = (Due(frozenset({"nobody_listening"}), lasts_s, 0.1),)  # the command's way and the answer's
+    due = (Due(frozenset({"nobody_listening"}), lasts_s, 0.1, again=False),)  # the command's way and the answer's
     back_s = 4 * config.outbox.backoff_first_s + 1  # asked after 5, 15 and 35 s; it lasts less than 15
     return Failure("nobody is subscribed, and there is an event", lasts_s, begin, lambda w: w.network(caregiver=True), due, back_s)
 
@@ -474,7 +475,7 @@ def _forbidden(luck: Random, config: Config) -> Failure:
         walk.network(refusal=None)
         walk.broker_crash()
 
-    return Failure("the broker forbids events", lasts_s, begin, heal, (Due(frozenset({"event_refused"}), lasts_s, met_s),))
+    return Failure("the broker forbids events", lasts_s, begin, heal, (Due(frozenset({"event_refused"}), lasts_s, met_s, again=False),))
 
 
 # the clock, the configuration, the button, the supply
@@ -527,8 +528,20 @@ def _lain_on(luck: Random, config: Config) -> Failure:
     met_s = config.health.button_stuck_s + config.button.debounce_ms / 1000 + 0.01
     lasts_s = met_s + luck.uniform(1, 4)
     due = (Due(frozenset({"button_stuck"}), lasts_s, met_s),)
+
+    def clear(walk: "Walk") -> None:
+        """The caregiver has called, and clears it; again, where that did not arrive."""
+        alarm = walk.verdicts[-1].alarm
+        if alarm is not None and walk.bench.clock.now_ns() < ns(walk.plan.onset_s):
+            walk.asks("clear", **{"for": alarm.id})
+            walk.later(3.0, partial(clear, walk))
+
+    def begin(walk: "Walk") -> None:
+        walk.bench.hold()
+        walk.later(5.0, partial(clear, walk))
+
     done = "its contact stays closed: an SOS, which the caregiver clears"
-    return Failure(done, lasts_s, acts.lie_on_the_button, lambda w: w.bench.release(), due)
+    return Failure(done, lasts_s, begin, lambda w: w.bench.release(), due, CANCELLED_S)
 
 
 def _button_pin(luck: Random, config: Config) -> Failure:

@@ -90,7 +90,7 @@ def _lives(looks: list[Look]) -> Iterator[list[Look]]:
 def _told(walk: Walk, result: Result, happening: Happening, due: Due, life: list[Look], dumb: bool) -> None:
     """One due, in one life of the program: begun anew, since a program that starts knows nothing."""
     from_ns, until_ns = ns(happening.begin_s + due.from_s), ns(happening.begin_s + due.until_s)
-    if due.from_s and not life[0].t_ns < ns(happening.begin_s):
+    if (due.from_s or not due.again) and life[0].t_ns > ns(happening.begin_s):
         return  # what it is about was in another life
     during = [look for look in life if from_ns <= look.t_ns < until_ns]
     if not during:
