@@ -143,10 +143,9 @@ def _heard(walk: Walk, result: Result, happening: Happening, due: Due, looks: li
     for look in looks:
         alert = look.verdict.alert
         if alert is not None and alert.sound in due.names and look.on:
-            result.heard_s.setdefault(happening.kind.name, []).append((look.ran_ns - met_ns) / 1e9)
-            result.check(
-                2, look.ran_ns <= by_ns, f"{happening.kind.name}: heard {(look.ran_ns - by_ns) / 1e9 + BAR_S:.2f} s after it was free"
-            )
+            after_s = BAR_S + (look.ran_ns - by_ns) / 1e9
+            result.heard_s.setdefault(happening.kind.name, []).append(after_s)
+            result.check(2, after_s <= BAR_S, f"{happening.kind.name}: heard after {after_s:.2f} s without anything more urgent")
             return
         if alert is not None and alert.sound not in due.names and sounds[alert.sound].priority > least:
             by_ns = max(by_ns, look.ran_ns + ns(BAR_S))
