@@ -108,7 +108,7 @@ def _single_errors(luck: Random, config: Config) -> Failure:
     code, lasts_s, every_s, times = luck.choice(ERRNOS), luck.uniform(2, 6), luck.uniform(0.15, 0.4), luck.randint(1, 3)
 
     def spoil(walk: "Walk", left: int) -> None:
-        walk.bench.bus.fail(code, times=times)
+        walk.bench.bus.fail(code, walk.ns_from_now(every_s / 2), times=times)  # transfers of then: with none, nothing waits for later ones
         if left:
             walk.later(every_s, partial(spoil, walk, left - 1))
 
