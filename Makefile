@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB := $(VENV)/.lab
 
-.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks rooms walkers strangers steps repetitions durability alerts fleet latency soak soak-real bench page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-vm test-homeassistant lint check card evaluate train crossvalidate faults campaign walks rooms walkers strangers steps repetitions durability fuzz mutate soak soak-real bench alerts fleet latency page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -45,6 +45,9 @@ train: $(LAB)  ## SISFALL=folder: the fall model that ships, from all people, wi
 
 faults: $(READY)  ## each part fails once: what is heard, seen and lost; the table also goes into README.md
 	$(BIN)/python -m lab.faults --into README.md --jobs $(JOBS)
+
+campaign: $(READY)  ## 1,026 walks with every fault and pairs of them at random instants, half with a fall; the table goes into README.md (some 30 minutes)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lab.campaign --into README.md --jobs $(JOBS)
 
 walks: $(READY)  ## 200 walks to a wall, an hour of open space, four broken rangers
 	$(BIN)/python -m lab.walks

@@ -16,11 +16,9 @@ the device's periods, with several specimens of parts and wearers; the table has
 """
 
 import argparse
-import errno
 import json
 import logging
 import os
-import resource
 import sys
 import tempfile
 from collections.abc import Callable
@@ -32,29 +30,55 @@ from typing import Any
 
 from guardian.app import Play, places
 from guardian.config import Config, load, ns
-from guardian.frame import Fault, Frame
 from guardian.recording import Tick
 from guardian.recording import read as read_recording
 from guardian.sim.bench import Bench
 from guardian.sim.broker import RECONNECT_S, SimLink
-from guardian.sim.inertial import Specimen
-from guardian.sim.lsm6dsox import LsmChip
-from guardian.sim.mpu6050 import MpuChip
 from guardian.sim.person import Person
 from guardian.sim.phases import Phase, Stand, Walk
 from guardian.sim.scenarios import Scenario
-from guardian.sim.supply import Max17048
 from guardian.sim.surroundings import Surroundings
 from guardian.sim.world import Story
 from guardian.verdict import Obstacle, State, Verdict
+from lab.acts import (
+    BUTTON,
+    CABLE,
+    GYRO_RAILED,
+    HUNG,
+    RESTART_S,
+    TRIGGER,
+    VIBRATION_PIN,
+    WIFI,
+    Overrides,
+    break_motor_and_press,
+    bring_caregiver_back,
+    cell,
+    empty_journal,
+    fill_disk,
+    fill_journal,
+    free_disk,
+    lie_on_the_button,
+    little_room,
+    no_clock,
+    nothing,
+    permit_events,
+    refuse_events,
+    refuse_writes,
+    right_board,
+    send_caregiver_away,
+    switch_broker_off,
+    undervoltage,
+    worn_gyro,
+    writes_again,
+    wrong_board,
+)
 from lab.marks import write_between
+from lab.stage import Act, Stage
 
 BAR_S = 0.5
 SHIFTS_S = (0.013, 1.204, 2.291, 3.77)  # against periods of 10, 67, 100, 400 and 800 ms, 1 s and 5 s
 WELL_S = 1.0  # well again is what lasts this long
 BEGIN, END = "<!-- faults -->", "<!-- /faults -->"
-WRITES = resource.getrlimit(resource.RLIMIT_FSIZE)
-Overrides = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -63,8 +87,8 @@ class Case:
 
     fault: str
     done: str  # in words
-    begin: "Act"
-    heal: "Act"
+    begin: Act
+    heal: Act
     definition: str  # in words
     met_s: Callable[[Config], float]  # after `begin`
     at_s: float = 8.0  # after power-on; 0: before it
@@ -82,22 +106,18 @@ class Case:
         return f"{self.fault}: {self.done}"
 
 
-class Stage:
-    """A device, its world and its caregiver, and what came of them. It looks on as an output does."""
-
-    name = "stage"
+class Performance(Stage):
+    """A case, as it is performed."""
 
     def __init__(self, case: Case, folder: Path, shift_s: float, seed: int) -> None:
         changes: Overrides = {"device": {"state_dir": str(folder)}, "recorder": {"enabled": False}}
-        self.config = config = load(local=None, overrides=changes | case.overrides(folder))
-        self.case, self.folder, self.seed = case, folder, seed
-        self.verdicts: list[Verdict] = []
+        super().__init__(load(local=None, overrides=changes | case.overrides(folder)), folder, seed)
+        self.case = case
         self.begin_s = case.at_s + shift_s if case.at_s else 0.0
-        self.heal_s = self.begin_s + case.met_s(config) + case.stays_s
+        self.heal_s = self.begin_s + case.met_s(self.config) + case.stays_s
         self.end_s = self.heal_s + case.after_s
-        self.link: SimLink
-        self.play = Play(config, self._scenario(), seed, self._connect, watching=(self,))
-        self.bench: Bench = self.play.bench
+        self.play = Play(self.config, self._scenario(), seed, self._connect, watching=(self,))
+        self.bench = self.play.bench
         if case.at_s:
             self.bench.at(self.begin_s, self._begin)
         self.bench.at(self.heal_s, self._heal)
@@ -108,31 +128,6 @@ class Stage:
             self.play.run()
         finally:
             writes_again(self)
-
-    def apply(self, frame: Frame, verdict: Verdict) -> None:
-        """Remember."""
-        self.verdicts.append(verdict)
-
-    def faults(self) -> tuple[Fault, ...]:
-        """Never any."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-    def later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Do this so long from now."""
-        self.bench.clock.schedule(self.bench.clock.now_ns() + ns(seconds), action)
-
-    def asks(self, cmd: str, **more: str) -> None:
-        """Somebody sends a command."""
-        self.link.command({"v": 1, "cmd": cmd, "id": f"{cmd}-{self.bench.clock.now_ns()}", **more})
-
-    def stall_every(self, period_s: float, stall_s: float) -> None:
-        """Another program takes its share of the computer, until it is healed."""
-        if self.bench.clock.now_ns() < ns(self.heal_s):
-            self.bench.stall(stall_s)
-            self.later(period_s, lambda: self.stall_every(period_s, stall_s))
 
     def _begin(self) -> None:
         self.case.begin(self)
@@ -153,12 +148,10 @@ class Stage:
         def staged(seed: int) -> tuple[Story, tuple[()]]:
             # upright, and the belt a little up at the back: the floor is out of the beam's range, so what is behind is known
             who = Person(lean_back_deg=0.0, belt_pitch_deg=6.0, seed=seed)
-            return Story(who, script, Surroundings(seed=seed)), ()
+            self.world = Story(who, script, Surroundings(seed=seed))
+            return self.world, ()
 
         return Scenario(self.case.fault, self.case.done, self.end_s, (), frozenset(), staged)
-
-
-Act = Callable[[Stage], object]
 
 
 @dataclass(frozen=True)
@@ -181,12 +174,12 @@ def perform(case: Case, shift_s: float = 0.0, seed: int = 1) -> Result:
     """One performance, in a folder of its own: in memory where there is such a place, since its many fsyncs wear a disk."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
-        stage = Stage(case, Path(folder), shift_s, seed)
+        stage = Performance(case, Path(folder), shift_s, seed)
         stage.run()
         return judged(stage)
 
 
-def judged(stage: Stage) -> Result:
+def judged(stage: Performance) -> Result:
     """Hold a performance against its bars."""
     case, config, link, verdicts = stage.case, stage.config, stage.link, stage.verdicts
     begin_ns, heal_ns = ns(stage.begin_s), ns(stage.heal_s)
@@ -225,7 +218,7 @@ def judged(stage: Stage) -> Result:
     )
 
 
-def heard(stage: Stage) -> tuple[float | None, bool]:
+def heard(stage: Performance) -> tuple[float | None, bool]:
     """When the fault's sound was first on the buzzer's pin, and whether its beeps there are its row's, up to where it was cut off."""
     begin_ns, name = ns(stage.begin_s), stage.case.fault
     line = stage.bench.sound_log
@@ -254,143 +247,11 @@ def back(verdicts: list[Verdict], heal_ns: int) -> float | None:
     return None if well_ns is None else (well_ns - heal_ns) / 1e9
 
 
-def unrecorded_s(stage: Stage) -> float:
+def unrecorded_s(stage: Performance) -> float:
     """Seconds of ticks that are in no recording."""
     files = places(stage.config).recordings.glob("*.mcap")
     kept = sum(isinstance(entry, Tick) for file in files for entry in read_recording(file).entries())
     return (len(stage.verdicts) - kept) * stage.config.loop.tick_ms / 1000
-
-
-# what is done
-
-
-def nothing(stage: Stage) -> None:
-    """It passes by itself."""
-
-
-def right_board(stage: Stage) -> None:
-    """The IMU that imu.chip says."""
-    world, seed = stage.play.world, stage.seed
-    stage.bench.fit_imu(MpuChip(world, seed=seed) if stage.config.imu.chip == "mpu6050" else LsmChip(world, seed=seed))
-
-
-def wrong_board(stage: Stage) -> None:
-    """One that has the same identity and twice the range."""
-    stage.bench.fit_imu(LsmChip(stage.play.world, "lsm6dso32", seed=stage.seed))
-
-
-def worn_gyro(stage: Stage) -> None:
-    """A clone that turns at rest."""
-    stage.bench.fit_imu(MpuChip(stage.play.world, seed=stage.seed, specimen=Specimen(gyro_bias=(0.0, 0.26, 0.0))))
-
-
-def lie_on_the_button(stage: Stage) -> None:
-    """Its contact stays closed: an SOS after 2 s. The caregiver has called, and clears it 3 s later."""
-
-    def clear() -> None:
-        alarm = stage.verdicts[-1].alarm
-        stage.asks("clear", **{"for": alarm.id if alarm else "none"})
-
-    stage.bench.hold()
-    stage.later(5.0, clear)
-
-
-def break_motor_and_press(stage: Stage) -> None:
-    """A line that nobody writes cannot fail: a press is to be felt."""
-    stage.bench.pin_broken(VIBRATION_PIN, errno.EIO)
-    stage.bench.press(0.1)
-
-
-def refuse_writes(stage: Stage) -> None:
-    """From now on the kernel refuses every write to a file (EFBIG): of SQLite, of the journal, of the recorder."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, WRITES[1]))
-
-
-def writes_again(stage: Stage) -> None:
-    """And takes them again."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, WRITES)
-
-
-def fill_journal(stage: Stage) -> None:
-    """The journal's next file is /dev/full, where every write is an ENOSPC of the kernel's own; and there is something to write."""
-    places(stage.config).journal.with_name("journal.json.new").symlink_to("/dev/full")
-    stage.asks("exercise", value="run")
-
-
-def empty_journal(stage: Stage) -> None:
-    """There is space again."""
-    places(stage.config).journal.with_name("journal.json.new").unlink()
-
-
-def fill_disk(stage: Stage) -> None:
-    """Somebody else's file takes the space that the recorder was told to leave."""
-    with (stage.folder / "ballast").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, BALLAST_MB * 1_000_000)
-
-
-def little_room(folder: Path) -> Overrides:
-    """A recorder that is to leave nearly all of what is free now."""
-    room = os.statvfs(folder)
-    free_mb = room.f_bavail * room.f_frsize // 1_000_000
-    return {"recorder": {"enabled": True, "keep_free_mb": max(10, free_mb - ROOM_MB)}}
-
-
-def switch_broker_off(stage: Stage) -> None:
-    """Its machine says so (a reset), and is gone."""
-    stage.link.broker_crash()
-    stage.link.wifi_down()
-
-
-def send_caregiver_away(stage: Stage) -> None:
-    """Nobody is subscribed; then something happens that somebody should know."""
-    stage.link.caregiver = False
-    stage.asks("test")
-
-
-def bring_caregiver_back(stage: Stage) -> None:
-    """Somebody is."""
-    stage.link.caregiver = True
-
-
-def refuse_events(stage: Stage) -> None:
-    """The broker's ACL forbids events; then there is one to send."""
-    stage.link.refusal = 0x87  # not authorized
-    stage.asks("test")
-
-
-def permit_events(stage: Stage) -> None:
-    """The ACL is put right, and the broker started anew."""
-    stage.link.refusal = None
-    stage.link.broker_crash()
-
-
-def no_clock(stage: Stage) -> None:
-    """A start without the time of day; and a new connection, from which the wait for it counts."""
-    stage.bench.lose_clock()
-    stage.later(RESTART_S, stage.link.broker_crash)
-
-
-def undervoltage(flag: str) -> Act:
-    """The kernel's file says so."""
-    return lambda s: (s.folder / "in0_lcrit_alarm").write_text(flag)
-
-
-def cell(charge: float, cell_v: float) -> Act:
-    """What the battery gauge measures."""
-
-    def turn(stage: Stage) -> None:
-        gauge = stage.bench.gauge
-        assert gauge is not None
-        gauge.cell_v = cell_v
-        if isinstance(gauge, Max17048):
-            gauge.charge = charge
-
-    return turn
-
-
-def pin_broken(which: Callable[[Config], int]) -> tuple[Act, Act]:
-    """The GPIO library raises for this pin, and no longer."""
-    return lambda s: s.bench.pin_broken(which(s.config), errno.EIO), lambda s: s.bench.pin_heals(which(s.config))
 
 
 # when it is defined to be a fault
@@ -431,19 +292,9 @@ def also(**tables: dict[str, Any]) -> Callable[[Path], Overrides]:
     return lambda folder: tables
 
 
-VIBRATION_PIN = 22
-ROOM_MB, BALLAST_MB = 40, 48  # the recorder may use so much; the ballast is more
-RESTART_S = 3.2
 MPU = also(imu={"chip": "mpu6050", "address": 0x68})
 RECORDING = also(recorder={"enabled": True})
-
-CABLE: tuple[Act, Act] = (lambda s: s.bench.unplug_imu(), lambda s: s.bench.plug_imu())
 FROZEN = "one axis constant for health.stuck_s, another moves"
-GYRO_RAILED: tuple[Act, Act] = (lambda s: s.bench.imu_full_scale(3, 4, 5), lambda s: s.bench.imu_heals())
-HUNG: tuple[Act, Act] = (lambda s: s.bench.bus.hang(), lambda s: s.bench.bus.heal())
-WIFI: tuple[Act, Act] = (lambda s: s.link.wifi_down(), lambda s: s.link.wifi_up())
-TRIGGER = pin_broken(lambda c: c.ranger.trigger_pin)
-BUTTON = pin_broken(lambda c: c.button.pin)
 
 # fmt: off
 CASES: tuple[Case, ...] = (
@@ -476,8 +327,9 @@ CASES: tuple[Case, ...] = (
     Case("button_stuck", "its GPIO cannot be read", *BUTTON, "at once", at_once),
     Case("loop_late", "the computer does nothing for 0.6 s", lambda s: s.bench.stall(0.6), nothing,
          "its first tick after that", lambda c: 0.6),
-    Case("loop_late", "another program takes 60 ms of every 100", lambda s: s.stall_every(0.1, 0.06), nothing,
-         "its lateness fills health.late_bucket_s", lambda c: c.health.late_bucket_s / (0.6 - c.health.late_leak)),
+    Case("loop_late", "another program takes 60 ms of every 100", lambda s: s.share_computer(0.1, lambda: 0.06),
+         lambda s: s.have_computer(), "its lateness fills health.late_bucket_s",
+         lambda c: c.health.late_bucket_s / (0.6 - c.health.late_leak)),
     Case("output_failed", "the vibration motor's GPIO cannot be written, and a press is to be felt", break_motor_and_press,
          lambda s: s.bench.pin_heals(VIBRATION_PIN), "the press", lambda c: c.button.debounce_ms / 1000,
          overrides=also(buzzer={"vibration_pin": VIBRATION_PIN})),
@@ -485,7 +337,7 @@ CASES: tuple[Case, ...] = (
          "the recorder's next chunk", lambda c: c.recorder.chunk_s, back_s=6.0, overrides=RECORDING),
     Case("disk_full", "no space for the journal (ENOSPC), which has something to write", fill_journal, empty_journal,
          "at once", at_once, back_s=6.0),
-    Case("disk_full", "another's file leaves less than recorder.keep_free_mb", fill_disk, lambda s: (s.folder / "ballast").unlink(),
+    Case("disk_full", "another's file leaves less than recorder.keep_free_mb", fill_disk, free_disk,
          "the recorder's next chunk", lambda c: c.recorder.chunk_s, back_s=6.0, overrides=little_room),
     Case("link_down", "Wi-Fi gone", *WIFI, "1.5 × mqtt.keepalive_s without a word", link_silent, linked=False),
     Case("link_down", "no Wi-Fi from power-on", *WIFI, "1.5 × mqtt.keepalive_s without a word", link_silent, linked=False, at_s=0.0),

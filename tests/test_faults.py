@@ -7,7 +7,9 @@ import pytest
 
 from guardian.contract import FAULTS
 from guardian.verdict import State
-from lab.faults import BEGIN, CASES, END, SHIFTS_S, Case, Stage, nothing, perform, table
+from lab.acts import nothing
+from lab.faults import BEGIN, CASES, END, SHIFTS_S, Case, Performance, perform, table
+from lab.stage import Stage
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -47,7 +49,7 @@ def test_an_accelerometer_at_full_scale_is_taken_for_a_fall_and_is_a_fault_once_
         stage.bench.imu_full_scale(0, 1, 2)
         stage.later(4.0, lambda: stage.bench.press(0.2))
 
-    stage = Stage(replace(named("imu_saturated"), begin=rail_and_press, stays_s=9.5), tmp_path, 0.0, 1)
+    stage = Performance(replace(named("imu_saturated"), begin=rail_and_press, stays_s=9.5), tmp_path, 0.0, 1)
     stage.run()
     since = [verdict for verdict in stage.verdicts if verdict.t_ns >= stage.begin_s * 1e9]
     states = [state for state, before in zip(since, since[:1] + since, strict=False) if state.state is not before.state]

@@ -5,7 +5,8 @@ acknowledgement). A standing reason with repeat_s = 0 loops while it stands; wit
 pause; what just happened is played once. Of all that wants to sound, the highest priority plays. What was cut short, or had to
 wait, comes back when it can, so nothing is lost behind a warning; what happened once is dropped when it has waited `patience`,
 since a late chirp would say something that is no longer so. Faults take turns, a new one first. Finite sounds are kept apart by a
-short silence, or two codes would read as one.
+short silence, or two codes would read as one; but what is more urgent than the one that has just ended would have cut it off, and does not
+wait: with that silence on top of the time that finding it takes, a fault would be heard later than half a second.
 
 The coach's sounds (`coach_<cue>`) are chosen apart, after all that: one plays in ticks that are silent otherwise, outside the short silence
 after another code, and is cut off in the tick in which anything else sounds. Nothing above knows that they exist, so they delay nothing:
@@ -48,7 +49,8 @@ class SoundMemory(Struct):
     playing: str | None = None
     since_ns: int = 0
     finite: bool = False  # it ends by itself
-    quiet_until_ns: int = 0  # the silence after a finite sound
+    quiet_until_ns: int = 0  # the silence after a finite sound ...
+    ended: str = ""  # ... which was this one
     due_ns: dict[str, int] = {}  # standing reasons that come again: when next
     heard: list[str] = []  # those of them heard to their end at least once
     once: list[Waiting] = []
@@ -128,7 +130,8 @@ class SoundChoice:
         if reminder is not None:
             finite.append(reminder)
         if t_ns < m.quiet_until_ns:
-            finite = []
+            least = self._priority.get(m.ended, 0)
+            finite = [name for name in finite if self._priority[name] > least]
         chosen: str | None = None
         for name in looping + finite:
             if (
@@ -167,4 +170,4 @@ class SoundChoice:
             if waiting.sound == m.playing:
                 del m.once[index]
                 break
-        m.playing, m.quiet_until_ns = None, t_ns + self._apart_ns
+        m.ended, m.playing, m.quiet_until_ns = m.playing, None, t_ns + self._apart_ns

@@ -91,7 +91,8 @@ class Outbox:
         self._lock = threading.Lock()
         self._add: dict[str, Letter] = {}
         self._drop: list[str] = []
-        self._queued = False
+        self._queued = False  # a _sync waits in the writer's queue
+        self._writing = False  # ... or is under way
         self._trouble: Fault | None = None
         self._retry_ns = 0
         self._unstored: list[Letter] = []  # oldest first
@@ -135,7 +136,7 @@ class Outbox:
             self._upkeep(now_ns)
         if verdict.events:
             self.put(verdict.events, now_ns)
-        if self._unstored:
+        if self._unstored or self._stalled:
             self._watch_storing(now_ns)
 
     def put(self, events: Iterable[Event], now_ns: int) -> bool:
@@ -370,7 +371,9 @@ class Outbox:
 
     def _watch_storing(self, now_ns: int) -> None:
         self._unstored = [letter for letter in self._unstored if not letter.stored and letter.kept.id in self._letters]
-        self._stalled = bool(self._unstored) and now_ns - self._unstored[0].put_ns > ns(self._wait_s)
+        late = bool(self._unstored) and now_ns - self._unstored[0].put_ns > ns(self._wait_s)
+        # what was sent unstored and has arrived is no longer missed here, but the card still hangs
+        self._stalled = late or (self._stalled and (self._queued or self._writing))
 
     def _push(self, wait_s: float = 0.0) -> bool:
         with self._lock:
@@ -385,7 +388,13 @@ class Outbox:
         """Write what has changed; in the writer's thread."""
         with self._lock:
             add, drop, receipt = self._add, self._drop, self._receipt_utc
-            self._add, self._drop, self._queued = {}, [], False
+            self._add, self._drop, self._queued, self._writing = {}, [], False, True
+        try:
+            self._write(add, drop, receipt)
+        finally:
+            self._writing = False
+
+    def _write(self, add: dict[str, Letter], drop: list[str], receipt: float | None) -> None:
         if not (add or drop or self._trouble):  # in trouble an empty write asks whether it is over: what failed may have arrived unwritten
             return
         try:

@@ -44,6 +44,10 @@ class SimClock:
         """The computer does nothing for this long: the wait under way, or else the next one, returns late. The world goes on."""
         self._late_until_ns = max(self._late_until_ns, self._now_ns + duration_ns)
 
+    def resume(self) -> None:
+        """What stalled is gone, killed: the stall is over."""
+        self._late_until_ns = 0
+
     def wait_until(self, t_ns: int) -> None:
         """Let time pass to `t_ns` (or to the end of a stall); returns at once if it has passed."""
         events = self._events

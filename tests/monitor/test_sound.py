@@ -84,6 +84,15 @@ def test_two_codes_are_kept_apart(config: Config) -> None:
     assert b - a >= config.sounds[first].length_ns // MS + config.policy.sound_apart_s * 1000 - 10
 
 
+@pytest.mark.parametrize("chirp", ["press", "guarding", "self_test", "cleared"])
+def test_a_fault_does_not_wait_for_the_silence_after_a_chirp(chirp: str, config: Config) -> None:
+    ear = Ear(config)
+    ear.listen(config.sounds[chirp].length_ns / 1e9 + 0.02, once=(chirp,))
+    assert ear.last is None, "the chirp has ended"
+    ear.listen(0.5, standing=("supply_low",))
+    assert ear.begun[-1] == (ear.t_ns // MS - 500, "supply_low")
+
+
 COACH = sorted(name for name in CONFIG.sounds if name.startswith("coach_"))
 OTHERS = sorted(name for name in CONFIG.sounds if not name.startswith("coach_"))
 

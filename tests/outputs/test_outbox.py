@@ -380,6 +380,25 @@ def test_a_hung_card_delays_the_loop_and_the_alarm_only_so_long(path: Path, conf
     assert writer.close()
 
 
+def test_a_hung_card_stays_a_fault_until_it_writes_though_what_it_was_to_store_has_arrived_meanwhile(path: Path, config: Config) -> None:
+    writer = ThreadWriter("outbox")
+    device = Device(path, config, writer)
+    hang = threading.Event()
+    writer.submit(hang.wait)
+    told = device.raises("test")
+    device.tick(2.1)
+    assert device.sends(0) == [told]
+    assert told not in device.outbox
+    device.tick(0.5)
+    assert device.faults() == ["output_failed"], "the card still hangs"
+    hang.set()
+    assert writer.submit(lambda: None, wait_s=5.0)
+    device.tick(0.01)
+    assert device.faults() == []
+    device.outbox.close()
+    assert writer.close()
+
+
 def test_a_clock_once_set_stays_known() -> None:
     answers = [False, True]
     wall = WallClock(lambda: answers.pop(0))

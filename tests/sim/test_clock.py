@@ -56,6 +56,14 @@ def test_a_stall_amid_a_wait_makes_that_wait_late() -> None:
     assert clock.now_ns() == 150
 
 
+def test_a_stall_ends_with_who_stalled() -> None:
+    clock = SimClock()
+    clock.stall(500)
+    clock.resume()
+    clock.wait_until(10)
+    assert clock.now_ns() == 10
+
+
 def test_paced_it_sleeps_for_what_the_wall_is_behind_and_no_more() -> None:
     wall_ns = 5_000_000_000
     slept: list[float] = []
