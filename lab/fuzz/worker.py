@@ -1,14 +1,16 @@
 """One parser under Atheris: what the fuzzer's process runs. See lab/fuzz/__main__.py, which starts it.
 
-usage: python -m lab.fuzz.worker TARGET FOLDER [libFuzzer's options and corpus folders]
+usage: python -m lab.fuzz.worker TARGET FOLDER SECONDS [libFuzzer's options and corpus folders]
 
 Findings do not end the run: the first input of each (exception, place) goes into FOLDER with its traceback, and fuzzing goes on. An input
 that takes more than SLOW_S of processor time, or for which SPARE_BYTES of memory do not suffice, is a finding too.
 """
 
 import logging
+import os
 import random
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -25,8 +27,8 @@ WHOLE = 0.8  # share of mutations that bend an input as a whole; libFuzzer's own
 
 
 def main() -> None:
-    """Fuzz until libFuzzer's options say that it is enough."""
-    name, folder = sys.argv[1], Path(sys.argv[2])
+    """Fuzz for so long, in processor time: the machine may have other work."""
+    name, folder, end_s = sys.argv[1], Path(sys.argv[2]), time.process_time() + float(sys.argv[3])
     with atheris.instrument_imports(include=list(INSTRUMENTED[name])):
         from lab.fuzz import targets  # noqa: PLC0415  (instrumented as they are imported)
     logging.disable(logging.CRITICAL)
@@ -46,6 +48,8 @@ def main() -> None:
 
     def one(data: bytes) -> None:
         began_s = time.process_time()
+        if began_s > end_s:
+            os.kill(os.getpid(), signal.SIGINT)  # libFuzzer tells its figures and ends
         try:
             parse(data)
             if time.process_time() - began_s > SLOW_S:
@@ -70,8 +74,9 @@ def main() -> None:
                 return made
         return bytes(atheris.Mutate(data, max_size))
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # libFuzzer takes no signal that somebody has
     options = [f"-max_len={target.max_bytes}", *([f"-dict={words}"] if target.words else [])]
-    atheris.Setup([sys.argv[0], *options, *sys.argv[3:]], one, custom_mutator=mutated)
+    atheris.Setup([sys.argv[0], *options, *sys.argv[4:]], one, custom_mutator=mutated)
     atheris.Fuzz()
 
 

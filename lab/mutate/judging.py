@@ -130,8 +130,9 @@ class _Bench:
         else:
             names = [name for name, item in items.items() if is_story(item) and self._executes(name, mutant.file, lines)]
             stories = iter(sorted(names, key=lambda name: self._known.cpu_s[name]))
-        for _, name in zip(range(PERFORMED_MAX), stories, strict=False):
+        for number, name in zip(range(1, PERFORMED_MAX + 1), stories, strict=False):
             self._run([name], items, session, planted)
+            self._word.write_text(f"(passed) {number} stories in which it may differ, the last {name}", encoding="utf-8")
             self._give(sum(self._known.cpu_s[name] for name in self._known.lives) / CPU_FACTOR)
 
     def killed(self, by: str) -> None:

@@ -32,6 +32,15 @@ class Life:
 
     made_of: tuple[Any, ...]
     ticks: list[tuple[Frame, Verdict]] = field(default_factory=list)
+    mark: bytes = b""  # the same for lives that are the same: several tests tell one story
+
+    def marked(self) -> "Life":
+        """Once it is over."""
+        digest = hashlib.sha256(repr(self.made_of).encode())
+        for tick in (*self.ticks[:: max(1, len(self.ticks) // 100)], *self.ticks[-1:]):
+            digest.update(repr(tick).encode())
+        self.mark = digest.digest() + len(self.ticks).to_bytes(4, "big")
+        return self
 
 
 @dataclass
@@ -117,7 +126,7 @@ def _learn(session: pytest.Session, items: list[pytest.Item], known: Known, keys
         data = measured.get_data()
         known.lines[item.nodeid] = {str(Path(file).relative_to(ROOT)): set(data.lines(file) or ()) for file in data.measured_files()}
         if lives:
-            known.lives[item.nodeid] = lives
+            known.lives[item.nodeid] = [life.marked() for life in lives]
         for cached in vars(getattr(item, "module", None) or time).values():
             if hasattr(cached, "cache_clear"):
                 cached.cache_clear()
@@ -183,17 +192,21 @@ def differing(known: Known, file: str, lines: set[int]) -> Iterator[str]:
     """The stories in which a mutant of these lines, now in place, says something else; shortest first."""
     from guardian.monitor import Monitor  # noqa: PLC0415  (the one that is in place now)
 
+    same: dict[bytes, bool] = {}
     for story in sorted(known.lives, key=lambda name: known.cpu_s[name]):
         if lines and not lines & known.lines[story].get(file, set()):
             continue
-        try:
-            same = all(_same(Monitor(*life.made_of), life) for life in known.lives[story])
-        except Exception:  # noqa: BLE001  (then the story fails too, or its guard catches it)
-            same = False
-        if not same:
-            yield story
+        for life in known.lives[story]:
+            if life.mark not in same:
+                same[life.mark] = _same(Monitor, life)
+            if not same[life.mark]:
+                yield story
+                break
 
 
 def _same(monitor: Any, life: Life) -> bool:
-    step = monitor.step
-    return all(step(frame) == verdict for frame, verdict in life.ticks)
+    try:
+        step = monitor(*life.made_of).step
+        return all(step(frame) == verdict for frame, verdict in life.ticks)
+    except Exception:  # noqa: BLE001  (then the story is performed: what it does about that is its own)
+        return False
