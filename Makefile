@@ -75,6 +75,12 @@ durability: $(READY)  ## 1,000 alerts, 20 kills of the broker, 50 of the device:
 	$(BIN)/python -m lab.durability --protocol 5 --no-receipts
 	$(BIN)/python -m lab.durability --protocol 311 --no-receipts
 
+fuzz: $(LAB)  ## hostile input for every parser of bytes from outside, guided by coverage, 10 minutes each (some 75 minutes)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lab.fuzz
+
+mutate: $(LAB)  ## 1,000 small changes of the mind and the outbox: how many does no test notice? (up to 3 hours; goes on where it was stopped)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lab.mutate --jobs $(JOBS)
+
 alerts: $(READY)  ## from a fall to phone and page, 1,000 each; stations and broker killed, a day offline, two stations (some 15 minutes)
 	$(BIN)/python -m lab.alerts
 	$(BIN)/python -m lab.alerts two --postgres

@@ -33,6 +33,7 @@ from guardian.drivers.sensors import Sensors
 from guardian.frame import Command, Fault, Frame
 from guardian.hardware import Clock, Hardware
 from guardian.monitor import Monitor, network
+from guardian.monitor.fall import Learned
 from guardian.outputs.buzzer import Buzzer
 from guardian.outputs.guard import Guarded
 from guardian.outputs.journal import Journal
@@ -147,7 +148,7 @@ def calibration_of(here: Places) -> Calibration | None:
         return msgspec.json.decode(here.calibration.read_bytes(), type=Calibration)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{here.calibration}: {error}: run guardian calibrate again, or delete it") from error
 
 
@@ -171,10 +172,10 @@ def fall_model(config: Config, path: Path | None = None) -> bytes | None:
 
 
 def read_model(path: Path) -> bytes:
-    """A fall model's file, proven to be one. Raises ConfigError."""
+    """A fall model's file, proven to be one that this version can ask. Raises ConfigError."""
     try:
         model = path.read_bytes()
-        network.read(model)
+        Learned(network.read(model))
     except OSError as error:
         raise ConfigError(f"{path}: the fall model cannot be read: {error.strerror}") from error
     except ValueError as error:

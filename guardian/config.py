@@ -500,7 +500,7 @@ class Calibration(Section, frozen=True, kw_only=True):
 
 def load(local: Path | None = LOCAL, overrides: dict[str, Any] | None = None) -> Config:
     """The shipped guardian.toml with `local` and then `overrides` laid over it; see layered."""
-    return _each_exercise_sounding(layered(Config, SHIPPED, local, overrides, _check))
+    return _each_exercise_sounding(layered(Config, SHIPPED, local, overrides, _check), str(SHIPPED))
 
 
 def layered(kind: type[T], shipped: Path, local: Path | None, overrides: dict[str, Any] | None, check: Callable[[T, str], None]) -> T:
@@ -554,10 +554,11 @@ def _laid_over(under: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _each_exercise_sounding(config: Config) -> Config:
+def _each_exercise_sounding(config: Config, source: str) -> Config:
     """With a sound for each exercise in place of the row `exercise_changed`: that row's beep as often as the exercise's place in its table.
 
-    `exercise_<name>`; a row of that name in a file stays as it is. Priorities go down by one from the row's.
+    `exercise_<name>`; a row of that name in a file stays as it is. Priorities go down by one from the row's. Raises ConfigError for a row
+    that could not stand in a file: a recording holds them all, and must be readable.
     """
     beep = config.sounds.get(COUNTED)
     if beep is None:
@@ -566,6 +567,11 @@ def _each_exercise_sounding(config: Config) -> Config:
     for place, (name, exercise) in enumerate(config.exercises.items()):
         said = f"{beep.meaning}: {exercise.label}"
         row = Sound(priority=beep.priority - place, on_off_ms=beep.on_off_ms * (place + 1), meaning=said)
+        try:
+            msgspec.convert({f"exercise_{name}": msgspec.to_builtins(row)}, dict[Name, Sound])
+        except msgspec.ValidationError as error:
+            where = f"sounds.{COUNTED}, counted and named for exercises.{name}"
+            raise ConfigError(f"{source}: {where}, is no sound: {error}: shorten its beep, its meaning or the label") from error
         sounds.setdefault(f"exercise_{name}", row)
     return msgspec.structs.replace(config, sounds=sounds)
 
@@ -584,7 +590,7 @@ def _check(config: Config, source: str) -> None:
             f"{source}: two parts share a GPIO pin: {pins} (ranger.trigger_pin, echo_pin, button.pin, buzzer.pin, vibration_pin)"
         )
     _check_exercises(config, source)
-    _check_cues(config, source)
+    _check_cues(_each_exercise_sounding(config, source), source)
     if config.fall.rule not in (LEARNED, *config.fall.published):
         raise ConfigError(f"{source}: fall.rule = {config.fall.rule!r} is none of {', '.join((LEARNED, *config.fall.published))}")
     if config.gait.walk_cadence > config.gait.run_cadence or config.gait.turn_end_deg_s > config.gait.turn_deg_s:

@@ -255,7 +255,7 @@ class Recording:
     def _decode(self, decoder: "msgspec.json.Decoder[Any]", data: bytes) -> Any:
         try:
             return decoder.decode(data)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RecordingError(f"{self.path}: written by guardian {self._sw}, this version cannot read it: {error}") from error
 
     def _messages(self) -> Iterator[tuple[str, bytes]]:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -218,9 +219,24 @@ def test_a_damaged_calibration_is_refused_with_the_way_out(at_home: Config) -> N
     found = calibration_of(here)
     assert found is not None
     assert found.height_m == 0.9
-    here.calibration.write_text("{}")
-    with pytest.raises(ConfigError, match=r"calibration\.json.*guardian calibrate"):
-        calibration_of(here)
+    for damage in (b"{}", b'"\xff"', b'{"x":' + b"[" * 5000):
+        here.calibration.write_bytes(damage)
+        with pytest.raises(ConfigError, match=r"calibration\.json.*guardian calibrate"):
+            calibration_of(here)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        ({"sounds": {"exercise_changed": {"priority": 2}}}, "priority"),
+        ({"sounds": {"exercise_changed": {"on_off_ms": [50] * 10}}}, "on_off_ms"),
+        ({"sounds": {"exercise_changed": {"meaning": "so " * 36}}}, "label"),
+        ({"sounds": {"exercise_changed": {"priority": 24}}}, "priority"),
+    ],
+)
+def test_a_beep_that_cannot_be_counted_for_each_exercise_is_refused_before_it_is_recorded(overrides: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        load(local=None, overrides=overrides)
 
 
 def test_only_the_deciding_thread_is_real_time(caplog: pytest.LogCaptureFixture) -> None:

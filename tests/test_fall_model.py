@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -45,6 +46,11 @@ def test_weights_for_a_published_rule_and_a_file_that_holds_none_are_refused(con
         fall_model(config, tmp_path / "no.model")
     with pytest.raises(ConfigError, match=r"absent\.model"):
         fall_model(config, tmp_path / "absent.model")
+    weights = read(SHIPPED_MODEL.read_bytes())
+    narrow = [replace(member, input_weights=member.input_weights[: 3 * weights.hidden]) for member in weights.members]
+    (tmp_path / "narrow.model").write_bytes(msgspec.msgpack.encode(replace(weights, inputs=1, members=narrow)))
+    with pytest.raises(ConfigError, match=r"narrow\.model.*1 inputs"):
+        fall_model(config, tmp_path / "narrow.model")
 
 
 @pytest.mark.parametrize("exercise", [name for name in EXERCISES if name != "everyday"])

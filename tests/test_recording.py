@@ -214,13 +214,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read(tmp_path / "absent.mcap")
 
 
-def robots_file(path: Path, profile: str, opening: dict[str, Any]) -> None:
+def robots_file(path: Path, profile: str, opening: dict[str, Any] | bytes) -> None:
     """An MCAP file written by somebody else, with an /opening."""
     with path.open("wb") as file:
         writer = Writer(file, compression=CompressionType.NONE)
         writer.start(profile=profile)
         channel = writer.register_channel("/opening", "json", 0)
-        writer.add_message(channel, 0, msgspec.json.encode(opening), 0)
+        writer.add_message(channel, 0, opening if isinstance(opening, bytes) else msgspec.json.encode(opening), 0)
         writer.finish()
 
 
@@ -242,6 +242,13 @@ def test_after_an_upgrade_old_recordings_still_show_but_do_not_replay(tmp_path: 
     assert list(recording.entries()) == []
     with pytest.raises(RecordingError, match=r"old\.mcap: written by guardian 0\.0\.9, this version cannot read it"):
         _ = recording.opening
+
+
+@pytest.mark.parametrize("message", [b'{"x":' + b"[" * 5000, b'{"format":1,"sw":"\xff"}'], ids=["nested too deeply", "no text"])
+def test_a_message_that_no_writer_of_ours_makes_is_refused_by_name(tmp_path: Path, message: bytes) -> None:
+    robots_file(tmp_path / "odd.mcap", "guardian", message)
+    with pytest.raises(RecordingError, match=r"odd\.mcap: written by guardian"):
+        read(tmp_path / "odd.mcap")
 
 
 def plain(schema: dict[str, Any]) -> bool:

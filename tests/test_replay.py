@@ -169,6 +169,39 @@ def test_a_recording_of_another_model_is_refused(walked: Path, tmp_path: Path, c
     assert "--model" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [
+        ("policy", {"exercise": ""}),
+        ("policy", {"state": "ASLEEP"}),
+        (None, {"pose": 1}),
+    ],
+)
+def test_an_altered_snapshot_is_refused_by_name(
+    walked: Path, tmp_path: Path, section: str | None, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, second, *_ = sorted(walked.glob("*.mcap"))
+
+    def alter(entry: Any) -> Any:
+        if not isinstance(entry, dict):
+            return entry
+        return {**entry, section: {**entry[section], **change}} if section else {**entry, **change}
+
+    altered = rewritten(second, tmp_path / "altered.mcap", alter)
+    assert main(["replay", str(altered)]) == 2
+    assert "altered.mcap: " in capsys.readouterr().err
+
+
+def test_a_recording_whose_configuration_no_device_takes_is_refused(
+    walked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opening = read(min(walked.glob("*.mcap"))).opening
+    config = replace(opening.config, fall=replace(opening.config.fall, rule="guesswork"))
+    RecordingWriter(tmp_path / "odd.mcap", replace(opening, config=config, model=None)).close()
+    assert main(["replay", str(tmp_path / "odd.mcap")]) == 2
+    assert "odd.mcap: no monitor can be made of its opening" in capsys.readouterr().err
+
+
 # motion data
 
 
@@ -333,9 +366,9 @@ def archive(edit: Callable[[bytearray], None], compress: bool = False) -> bytes:
     return bytes(content)
 
 
-def claim(shape: str) -> bytes:
-    """An .npz file of an array that says it is larger than it is."""
-    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}".encode().ljust(118) + b"\n"
+def claim(shape: str, order: str = "False") -> bytes:
+    """An .npz file of an array that says it is larger than it is, or something that numpy cannot parse."""
+    header = f"{{'descr': '<f8', 'fortran_order': {order}, 'shape': {shape}}}".encode().ljust(118) + b"\n"
     buffer = BytesIO()
     with ZipFile(buffer, "w") as file:
         file.writestr("a.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
@@ -365,8 +398,8 @@ def text_only() -> bytes:
 @pytest.mark.parametrize(
     "content",
     [archive(encrypted), archive(oddly_packed), archive(flipped, compress=True), claim("(1" + "0" * 12 + ", 7)"),
-     claim("(1" + "0" * 30 + ", 7)"), text_only()],
-    ids=["encrypted", "oddly packed", "flipped", "huge", "beyond counting", "text"],
+     claim("(1" + "0" * 30 + ", 7)"), text_only(), claim("(3, 7", "\0"), claim("(3, 7), 0: [[]]", "{[]: 1}")],
+    ids=["encrypted", "oddly packed", "flipped", "huge", "beyond counting", "text", "no Python", "no key"],
 )  # fmt: skip
 def test_an_archive_that_cannot_be_unpacked_is_refused(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "bad.npz"

@@ -5,12 +5,15 @@ event, so its time holds the chip's low-pass, the FIFO's wait and the tick.
 """
 
 import json
+import struct
 import sys
 import zlib
 from argparse import Namespace
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from lzma import LZMAError
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -34,8 +37,12 @@ GUARDED = frozenset({State.GUARDING, State.IMMINENT, State.DOWN, State.FALLEN})
 BAR_S = 5.0  # simulated seconds between two moves of the progress bar
 
 
-# What numpy and zipfile raise for files that are torn, damaged, encrypted, packed unusually, or claim to be larger than memory.
-UNREADABLE = (ValueError, OSError, BadZipFile, EOFError, zlib.error, MemoryError, OverflowError, RuntimeError)
+# What numpy and zipfile raise for files that are torn, damaged, encrypted, packed unusually, or claim to be larger than memory;
+# a header is Python to numpy, and read by Python's own tokenizer and parser.
+UNREADABLE = (
+    ValueError, OSError, BadZipFile, EOFError, zlib.error, LZMAError, MemoryError, OverflowError, RuntimeError, TokenError, SyntaxError,
+    TypeError, LookupError, struct.error,
+)  # fmt: skip
 
 
 class BadInput(ValueError):

@@ -11,7 +11,8 @@ from rich.progress import BarColumn, TextColumn
 from guardian.app import SHIPPED_MODEL, model_hash, read_model
 from guardian.commands.options import console, progress, stderr
 from guardian.monitor import Monitor
-from guardian.recording import Missing, Opening, RecordingError, Tick, read
+from guardian.frame import Frame
+from guardian.recording import Missing, Opening, RecordingError, Snapshot, Tick, read
 from guardian.verdict import Verdict
 
 BAR_TICKS = 1000  # between two moves of the progress bar
@@ -82,7 +83,7 @@ def _replay(path: Path, model: Path | None, out: Console, reached: Callable[[int
             ticks += 1
             if ticks % BAR_TICKS == 0:
                 reached(entry.frame.t_ns)
-            said = monitor.step(entry.frame)
+            said = _said(path, monitor, entry.frame)
             if said != entry.verdict:
                 _tell(path, entry.verdict, said, out)
                 return False
@@ -94,8 +95,7 @@ def _replay(path: Path, model: Path | None, out: Console, reached: Callable[[int
             monitor = None
             skipped += 1
         elif monitor is None:
-            monitor = _monitor(path, opening, model)
-            monitor.restore(entry)
+            monitor = _restored(path, _monitor(path, opening, model), entry)
     if recording.damaged:
         out.print(f"{path.name}: DAMAGED after {ticks} identical verdicts: what follows was altered or lost its bits, and was not replayed")
         return False
@@ -111,7 +111,27 @@ def _monitor(path: Path, opening: Opening, model: Path | None) -> Monitor:
         raise RecordingError(
             f"{path}: recorded with the fall model {opening.model}, here is {model_hash(weights)}: name its file, --model FILE"
         )
-    return Monitor(opening.config, opening.calibration, weights, opening.resume)
+    try:
+        return Monitor(opening.config, opening.calibration, weights, opening.resume)
+    except (ValueError, LookupError, ArithmeticError) as error:  # of a file that was made or altered by something else
+        raise RecordingError(f"{path}: no monitor can be made of its opening: {type(error).__name__}: {error}") from error
+
+
+def _restored(path: Path, monitor: Monitor, snapshot: Snapshot) -> Monitor:
+    try:
+        monitor.restore(snapshot)
+    except (msgspec.MsgspecError, LookupError) as error:
+        raise RecordingError(f"{path}: a snapshot is none of this version's: {type(error).__name__}: {error}") from error
+    return monitor
+
+
+def _said(path: Path, monitor: Monitor, frame: Frame) -> Verdict:
+    """The verdict. A monitor never raises, whatever the frame; but an altered file can put it into a state that it cannot be in."""
+    try:
+        return monitor.step(frame)
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise RecordingError(f"{path}: at {_seconds(frame.t_ns)} it leads the monitor into a state that cannot be: {told}") from error
 
 
 def _tell(path: Path, recorded: Verdict, replayed: Verdict, out: Console) -> None:

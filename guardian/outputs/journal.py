@@ -58,7 +58,7 @@ class Journal:
             found = msgspec.json.decode(self._path.read_bytes(), type=Resume)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError, ValueError) as error:
+        except (OSError, msgspec.MsgspecError, ValueError, RecursionError) as error:
             self._damage = f"journal: {error}; set aside as {self._path}.damaged"
             log.error("%s", self._damage)
             with contextlib.suppress(OSError):

@@ -98,7 +98,9 @@ def test_the_exercise_is_kept(path: Path, config: Config) -> None:
     assert found and found.exercise == "stairs"
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x00" * 300, b'{"install":"ab12","boot":', b'{"install":1,"boot":"x"}', b'{"state":"FLYING"}'])
+@pytest.mark.parametrize(
+    "damage", [b"", b"\x00" * 300, b'{"install":"ab12","boot":', b'{"install":1,"boot":"x"}', b'{"state":"FLYING"}', b'{"x":' + b"[" * 5000]
+)
 def test_a_damaged_journal_is_set_aside_and_said(path: Path, config: Config, damage: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(damage)
