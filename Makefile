@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAB := $(VENV)/.lab
 
-.PHONY: help demo test test-homeassistant lint check card evaluate train crossvalidate faults walks rooms walkers strangers steps repetitions durability alerts fleet latency page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
+.PHONY: help demo test test-homeassistant test-vm lint check card evaluate train crossvalidate faults walks rooms walkers strangers steps repetitions durability alerts fleet latency page screenshots report pythons arm64 install upgrade uninstall install-station upgrade-station uninstall-station clean
 
 help:  ## what can be made
 	@grep -E '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -20,6 +20,10 @@ test: $(READY)  ## the tests; what is skipped is listed with its reason
 
 test-homeassistant: $(READY)  ## the device beside a real Home Assistant 2024.3.3 (needs python3.11 and mosquitto; installs it once, into lab/out)
 	$(BIN)/python -m lab.homeassistant
+
+test-vm: $(READY)  ## the installed service on a real kernel under QEMU: boots, falls, kills, a power cut (Debian 12, as root; some 10 minutes)
+	sh tests/vm/build.sh
+	$(BIN)/pytest -q -m vm tests/vm
 
 lint: $(READY)  ## ruff and mypy, both strict
 	$(BIN)/ruff format --check .
