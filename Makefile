@@ -108,7 +108,7 @@ install-station upgrade-station uninstall-station:  ## on the caregivers' machin
 	PYTHON="$(PYTHON)" sh systemd/install.sh $@
 
 clean:  ## forget the environment and all caches
-	rm -rf $(VENV) lab/out/homeassistant .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) lab/out/homeassistant lab/out/vm .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last: an interrupted set-up is begun again.

@@ -32,12 +32,10 @@ if [ -n "$missing" ]; then
 fi
 
 # 2. The kernel, and from its source two modules that Debian does not build or that lack a knob
-version() { apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: linux-image-\([0-9].*-amd64\)$/\1/p' | head -n 1; }
 kernel() {
-    release=$(version)
-    [ -n "$release" ] || { apt-get -qq update && release=$(version); }
+    apt-get -qq update
+    release=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: linux-image-\([0-9].*-amd64\)$/\1/p' | head -n 1)
     [ -n "$release" ] || { say "apt knows no linux-image-amd64" >&2; exit 1; }
-    [ "$(cat "$out/kernel/ready" 2>/dev/null)" != "$release" ] || return 0
     say "fetching Linux $release, its headers and two files' source (230 MB) ..."
     rm -rf "$out/kernel"
     mkdir -p "$out/kernel/debs" "$out/kernel/modules"
@@ -70,7 +68,7 @@ kernel() {
         { tail -n 20 "$out/modules.log" >&2; exit 1; }
     echo "$release" >"$out/kernel/ready"
 }
-kernel
+[ -e "$out/kernel/ready" ] || kernel
 
 # 3. Debian, without the device
 packages=systemd,systemd-sysv,dbus,udev,kmod,python3,python3-venv,mosquitto,mosquitto-clients

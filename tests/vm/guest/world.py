@@ -4,7 +4,8 @@ Theory of operation. i2c-stub keeps what is written and answers what it was give
 reset bit clears itself and leaves the registers at their reset values, and once both sensors have a rate, each sample is written whole, in
 one block. Samples come from files (tests/vm/motion.py made them: a simulated person, through a simulated chip), by the clock: who is late
 has lost some, as with a real chip. A file is played once, and then its end, from its second half on, again and again.
-The line is looked at as often; a change goes into /run/world/line as "t_ns level". Told by datagrams: "play NAME", "power off", "power on".
+The line is looked at as often; a change goes into /run/world/line as "t_ns level". Told by lines into /run/world/told: "play NAME",
+"power off", "power on"; each goes into /run/world/line too.
 """
 
 import os
@@ -66,9 +67,8 @@ def main() -> None:
     bus = SMBus(BUS)
     chip = Chip(bus)
     value = os.open(next(Path("/sys/devices/platform/gpio-sim.0").glob("gpiochip*/sim_gpio17/value")), os.O_RDONLY)
-    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    told.bind(str(RUN / "told"))
-    told.setblocking(False)
+    os.mkfifo(RUN / "told")
+    told = os.open(RUN / "told", os.O_RDWR | os.O_NONBLOCK)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
     motion, powered, level = Motion("stand", time.monotonic_ns()), True, b"0"
@@ -77,20 +77,20 @@ def main() -> None:
         while True:
             now_ns = time.monotonic_ns()
             try:
-                word, _, what = told.recv(64).decode().strip().partition(" ")
+                words = os.read(told, 64).decode().splitlines()
             except BlockingIOError:
-                pass
-            else:
-                line.write(f"{now_ns} {word} {what}\n")
-                if word == "play":
-                    motion = Motion(what, now_ns)
-                elif what == "off":
+                words = []
+            for word in words:
+                line.write(f"{now_ns} {word}\n")
+                if word == "power off":
                     PLUG.write_text(str(ADDRESS))
                     powered = False
-                else:
+                elif word == "power on":
                     PLUG.write_text("0")
                     chip.power_on()
                     powered = True
+                else:
+                    motion = Motion(word.removeprefix("play "), now_ns)
             if powered:
                 chip.step(motion.at(now_ns))
             seen = os.pread(value, 1, 0)
