@@ -12,41 +12,41 @@ from itertools import pairwise
 
 import pytest
 
-from guardian.config import Config
+from guardian.config import Config, Sound
 from tests.vm.machine import Edge, Machine
 from tests.vm.motion import FALL_IMPACT_S
 
 pytestmark = pytest.mark.vm
 
 SLACK_MS = 25  # the line is looked at every 9.6 ms, the device sets it every 10 ms
+SILENCE_MS = 250  # between codes there are 400 (policy.sound_apart_s), within those that are listened for at most 200
 Seen = Callable[[str], None]
 
 
-def played(edges: list[Edge], on_off_ms: tuple[int, ...] | list[int]) -> list[float]:
-    """When (s) the line began to play these on and off times."""
+def played(edges: list[Edge], sound: Sound) -> list[float]:
+    """When (s) the line began to play that row of [sounds]: nine lengths of one that loops; all of a finite one, and silence after it."""
+    loops = sound.repeat_s == 0.0
+    row = (list(sound.on_off_ms) * 3)[:9] if loops else list(sound.on_off_ms)
     times = [edge.t_s for edge in edges]
     lengths_ms = [1000 * (after - before) for before, after in pairwise(times)]
-    return [
-        times[i]
-        for i in range(len(times) - len(on_off_ms))
-        if edges[i].on and all(abs(length - wanted) <= SLACK_MS for length, wanted in zip(lengths_ms[i:], on_off_ms, strict=False))
-    ]
+    found = []
+    for i in range(len(times) - len(row)):
+        alike = all(abs(length - wanted) <= SLACK_MS for length, wanted in zip(lengths_ms[i:], row, strict=False))
+        silent = loops or all(length > SILENCE_MS for length in lengths_ms[i + len(row) : i + len(row) + 1])
+        if edges[i].on and alike and silent:
+            found.append(times[i])
+    return found
 
 
 def first(machine: Machine, config: Config, sound: str, since_s: float, limit_s: float) -> float:
-    """When (s) that row of [sounds] first began on the line; five to nine of its lengths are compared. AssertionError: it did not."""
-    row = list(config.sounds[sound].on_off_ms)
-    if config.sounds[sound].repeat_s == 0.0:  # it loops
-        row *= 3
-    row = row[:9]
-    row = row[: len(row) - 1 + len(row) % 2]  # ends with a tone: the pause after it may be another sound's
+    """When (s) that row of [sounds] first began on the line. AssertionError: it was not heard."""
     while True:
         edges = machine.edges(since_s)
-        found = played(edges, row)
+        found = played(edges, config.sounds[sound])
         if found:
             return found[0]
         told = [(round(edge.t_s - since_s, 3), int(edge.on)) for edge in edges]
-        assert machine.now_s < since_s + limit_s, f"{sound} {row} was not heard: {told}"
+        assert machine.now_s < since_s + limit_s, f"{sound} was not heard: {told}"
         machine.run("sleep 0.5")
 
 
@@ -225,14 +225,14 @@ def test_the_clock_jumps_three_years(machine: Machine, config: Config, seen: See
 def test_a_full_disk_is_told_and_help_is_called_all_the_same(machine: Machine, config: Config, seen: Seen) -> None:
     guarding(machine)
     cleared = counted(machine, "fault_cleared")
-    machine.run("fallocate -l $(df --output=avail -B1 / | tail -n 1) /full; dd if=/dev/zero of=/fuller bs=64k 2>/dev/null; sync; true", 120)
+    machine.run("fallocate -l $(df --output=avail -B1 / | tail -n 1) /full && sync")  # all but what ext4 keeps for root
     full_s = machine.now_s
     machine.wait("tail -n 5 /run/world/heard | grep /state | tail -n 1 | grep disk_full", 60)
     first(machine, config, "disk_full", full_s - 30, 90)
     assert machine.state()["state"] == "GUARDING"
     sos = call_for_help(machine, config)
     clear(machine)
-    machine.run("rm /full /fuller; sync")
+    machine.run("rm /full; sync")
     freed_s = machine.now_s
     machine.wait_for_event("fault_cleared", 60, cleared)
     machine.wait("tail -n 5 /run/world/heard | grep /state | tail -n 1 | grep -v disk_full", 30)
@@ -276,13 +276,16 @@ def test_a_power_cut_in_an_alarm_loses_no_alert(machine: Machine, config: Config
     machine.boot()
     fall = machine.wait_for_event("fall", 120)
     assert fall["id"] not in before
+    machine.wait_for_event("fault", 60)  # of the absent ranger, in this boot
     assert fall["boot"] < max(one.event["boot"] for one in machine.heard()), "it was raised before the cut"
     assert abs(fall["uptime_s"] - burst_s) < 0.5
     sounded_s = first(machine, config, "fall", 0.0, 300)
     started = re.findall(r"\[ *([\d.]+)\] systemd\[1\]: Starting guardian", machine.log.read_text())
     assert machine.state()["fall"] == "ON"
     assert machine.state()["alarm_id"] is not None
-    seen(f"FALLEN sounds again {sounded_s - float(started[-1]):.1f} s after the service was started; {fall['id']} arrived after the reboot")
+    again_s = sounded_s - float(started[-1])
+    assert again_s < 10, "most of it is Python's start on a slow processor"
+    seen(f"FALLEN sounds again {again_s:.1f} s after the service was started; {fall['id']} of the boot before arrived")
     clear(machine)
 
 
@@ -301,6 +304,8 @@ def test_a_card_that_takes_no_more_writes_does_not_stop_the_guard(machine: Machi
     first(machine, config, "self_test", began_s, 60)
     guarding(machine, 60)
     machine.wait("tail -n 5 /run/world/heard | grep /state | tail -n 1 | grep -E 'output_failed|disk_full'", 60)
+    ids = {one.event["id"] for one in machine.heard()}
     again = call_for_help(machine, config)
     clear(machine)
+    assert again["id"] not in ids, "what cannot count its boots on disk must not tell an id twice"
     seen(f"told and heard; SOS {sos['id']} arrived, and after a restart on the read-only card {again['id']}")
