@@ -21,6 +21,10 @@ test: $(READY)  ## the tests; what is skipped is listed with its reason
 test-homeassistant: $(READY)  ## the device beside a real Home Assistant 2024.3.3 (needs python3.11 and mosquitto; installs it once, into lab/out)
 	$(BIN)/python -m lab.homeassistant
 
+test-vm: $(READY)  ## the installed service on a real kernel under QEMU: boots, falls, kills, a power cut (Debian 12, as root; some 10 minutes)
+	sh tests/vm/build.sh
+	$(BIN)/pytest -q -m vm tests/vm
+
 lint: $(READY)  ## ruff and mypy, both strict
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -126,7 +130,7 @@ install-station upgrade-station uninstall-station:  ## on the caregivers' machin
 	PYTHON="$(PYTHON)" sh systemd/install.sh $@
 
 clean:  ## forget the environment and all caches
-	rm -rf $(VENV) lab/out/homeassistant .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) lab/out/homeassistant lab/out/vm .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last: an interrupted set-up is begun again.
