@@ -10,8 +10,8 @@ from rich.progress import BarColumn, TextColumn
 
 from guardian.app import SHIPPED_MODEL, model_hash, read_model
 from guardian.commands.options import console, progress, stderr
-from guardian.monitor import Monitor
 from guardian.frame import Frame
+from guardian.monitor import Monitor
 from guardian.recording import Missing, Opening, RecordingError, Snapshot, Tick, read
 from guardian.verdict import Verdict
 
