@@ -1,5 +1,6 @@
 """The lab shows the network what the device shows it, and chooses thresholds on people it has not seen."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ from guardian.config import Config
 from guardian.frame import ImuSample
 from guardian.monitor.estimate import Attitude
 from guardian.monitor.fall import HOLE_NS, Learned
+from guardian.monitor.network import read
 from guardian.sim.exercises import fall
 from guardian.sim.population import TRAINING
 from lab import evaluate
-from lab.falls.decisions import Outcome, operating_points, quiet_at
+from lab.falls.decisions import FOLD_MODELS, RESULTS, Outcome, operating_points, quiet_at
 from lab.falls.disturb import disturbed, worn_otherwise
 from lab.falls.recordings import FOLDS, fold_of
 from lab.falls.senses import Ear
@@ -44,6 +46,17 @@ def test_every_fold_holds_its_share_of_adults_and_elderly_and_nobody_twice() -> 
         inside = [person for person, of in folds.items() if of == fold]
         assert 5 <= len(inside) <= 6
         assert 3 <= sum(person.startswith("SA") for person in inside) <= 4
+
+
+def test_the_fold_models_that_are_kept_are_those_of_the_figures_each_for_the_people_it_has_not_seen() -> None:
+    results = json.loads(RESULTS.read_text())
+    model_of = json.loads((FOLD_MODELS / "folds.json").read_text())
+    assert {person: f"fold{fold}.model" for person, fold in fold_of(list(model_of)).items()} == model_of
+    for fold in range(FOLDS):
+        weights = read((FOLD_MODELS / f"fold{fold}.model").read_bytes())
+        assert weights.people == len(model_of) - list(model_of.values()).count(f"fold{fold}.model")
+        assert weights.data_sha256 == results["data_sha256"]
+        assert [weights.exercise_logit, weights.everyday_logit] == results["fold_logits"][str(fold)]
 
 
 def test_a_box_worn_otherwise_feels_the_same_force_from_elsewhere() -> None:

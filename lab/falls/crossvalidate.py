@@ -3,7 +3,9 @@
 Five folds by person. A fold's model learns from the other four fifths. Its two operating points come from those alone: for each of the
 four, a model that has seen neither that fifth nor the fold's own says how its activities score (ten more models, each serving two
 folds). The fold's people are then replayed through the whole device with it. All networks are kept in lab/out/falls, so that a run that was
-cut off goes on. Writes crossvalidated.json, from which `make train` takes figures and operating points.
+cut off goes on. Writes the five fold models into lab/falls/folds, and crossvalidated.json, from which `make train` takes figures and
+operating points. To judge the device again with the fold models as they are, after a change to it: `python -m lab.evaluate FOLDER --folds
+lab/falls/folds --exercise walk`, and everyday.
 """
 
 import argparse
@@ -15,7 +17,7 @@ from itertools import combinations
 from pathlib import Path
 
 from lab.evaluate import evaluate
-from lab.falls.decisions import RESULTS, Outcome, operating_points
+from lab.falls.decisions import FOLD_MODELS, RESULTS, Outcome, operating_points
 from lab.falls.lessons import Worn, made, worn
 from lab.falls.recordings import FOLDS, digest, fold_of, people
 from lab.falls.train import Held, members, save, train_missing
@@ -31,7 +33,7 @@ def outcomes(net: Sequence[Net], trials: Iterable[Worn]) -> list[Outcome]:
 
 
 def points(into: Path, recipe: Recipe, everybody: list[str], fold: int) -> tuple[float, float]:
-    """The operating points of a fold's model, by people whom neither it nor their own judge has left out of sight."""
+    """The operating points of a fold's model, by people whom neither it nor their judge has seen; nor has a judge seen the fold's own."""
     folds = fold_of(everybody)
     seen: list[Outcome] = []
     for other in range(FOLDS):
@@ -41,10 +43,9 @@ def points(into: Path, recipe: Recipe, everybody: list[str], fold: int) -> tuple
     return operating_points(seen)
 
 
-def fold_models(folder: Path, into: Path, recipe: Recipe) -> tuple[Path, dict[str, object]]:
-    """Write the five models; returns their folder, and operating points: each fold's, and their medians for the model that ships."""
+def fold_models(folder: Path, into: Path, recipe: Recipe, models: Path) -> dict[str, object]:
+    """Write the five models; returns operating points: each fold's, and their medians for the model that ships."""
     everybody = people(folder)
-    models = into / f"{recipe.name}-folds"
     models.mkdir(exist_ok=True)
     folds, data = fold_of(everybody), digest(folder, everybody)
     chosen: dict[int, tuple[float, float]] = {}
@@ -56,7 +57,7 @@ def fold_models(folder: Path, into: Path, recipe: Recipe) -> tuple[Path, dict[st
         print(f"fold {fold}: {len(aside)} people aside, operating points {chosen[fold][0]:.2f} and {chosen[fold][1]:.2f}", file=sys.stderr)
     (models / "folds.json").write_text(json.dumps({person: f"fold{fold}.model" for person, fold in folds.items()}))
     exercise, everyday = (statistics.median(points) for points in zip(*chosen.values(), strict=True))
-    return models, {"data_sha256": data, "logits": [exercise, everyday], "fold_logits": chosen}
+    return {"data_sha256": data, "logits": [exercise, everyday], "fold_logits": chosen}
 
 
 def judged(folder: Path, events: Path, models: Path, exercise: str, jobs: int) -> tuple[dict[str, object], dict[str, object]]:
@@ -87,7 +88,8 @@ def main() -> int:
     into = made(args.folder, args.jobs)
     wanted: list[Held] = [*((fold,) for fold in range(FOLDS)), *combinations(range(FOLDS), 2)]
     train_missing(into, people(args.folder), recipe, wanted, args.jobs)
-    models, results = fold_models(args.folder, into, recipe)
+    models = into / f"{recipe.name}-folds" if args.plain else FOLD_MODELS
+    results = fold_models(args.folder, into, recipe, models)
     print(f"{models}: {results['logits']}", file=sys.stderr)
     if args.models_only:
         return 0

@@ -26,7 +26,7 @@ from guardian.commands.replay_imu import Teller
 from guardian.config import Config, load
 from guardian.frame import Fault, Frame
 from guardian.monitor.fall import HOLE_NS, SAMPLES, SPEED_FADES_NS
-from guardian.sim.exercises import CONTROLLED, EXERCISES, Session, controlled, session
+from guardian.sim.exercises import CONTROLLED, EXERCISES, FALLS, Session, controlled, fall, session
 from guardian.sim.population import TRAINING
 from guardian.verdict import Verdict
 from lab.evaluate import RATE_HZ
@@ -37,7 +37,8 @@ from lab.falls.training import RECIPE, Lesson, Recipe
 from lab.score import ALARMS
 
 OUT = Path(__file__).parent.parent / "out" / "falls"
-MOVEMENTS, SESSIONS = 15, 8  # simulated negatives: of each controlled movement, of each exercise
+MOVEMENTS, SESSIONS = 25, 24  # simulated negatives: of each controlled movement, of each exercise
+FALLS_EACH, RUN_FALLS_EACH = 12, 60  # simulated falls of each kind: in each exercise, out of a run, for which no recording stands
 SIMULATED, SIMULATED_SEED = "SIM", 77
 
 
@@ -144,15 +145,19 @@ def _make(recorded: Path, into: Path, job: tuple[str, int]) -> None:
 
 
 def simulated() -> Iterator[Session]:
-    """What is fast or low and no fall, and each exercise, by the training population: negatives only."""
+    """By the training population: what is fast or low and no fall, each exercise, and falls out of each."""
     for kind in CONTROLLED:
         yield from (controlled(kind, TRAINING, seed) for seed in range(1000, 1000 + MOVEMENTS))
     for exercise in EXERCISES:
         yield from (session(exercise, TRAINING, seed, minutes=1.5) for seed in range(2000, 2000 + SESSIONS))
+    for exercise in EXERCISES[:-1]:  # everyday's falls are those of walk
+        for kind in FALLS[exercise]:
+            many = RUN_FALLS_EACH if exercise == "run" else FALLS_EACH
+            yield from (fall(exercise, kind, TRAINING, seed) for seed in range(3000, 3000 + many))
 
 
 def _make_simulated(into: Path) -> None:
-    """All simulated negatives, disturbed once, if they are not there."""
+    """All that is simulated, disturbed once, if it is not there."""
     place = into / f"{SIMULATED}-0.npz"
     if place.exists():
         return
@@ -160,11 +165,15 @@ def _make_simulated(into: Path) -> None:
     arrays: dict[str, NDArray[np.generic]] = {}
     for number, one in enumerate(simulated()):
         rng = np.random.default_rng((SIMULATED_SEED, number))
-        times = np.arange(0, one.seconds, 1 / RATE_HZ)
+        contact_s = one.truth.falls[0].contact_s if one.truth.falls else None
+        times = np.arange(0, one.seconds if contact_s is None else contact_s + 2.0, 1 / RATE_HZ)
         values = np.column_stack((times, one.motion((times * 1e9).astype(np.int64))))
-        rows, full, _ = disturbed(rng, values, activity=True)
+        rows, full, pace = disturbed(rng, values, activity=contact_s is None)
         heard = sensed(config, rows, full)
-        arrays[f"D99_{SIMULATED}_R{number}//x"], arrays[f"D99_{SIMULATED}_R{number}//t_s"] = heard.x, heard.t_s
+        key = f"{'D' if contact_s is None else 'F'}99_{SIMULATED}_R{number}/"
+        arrays[f"{key}/x"], arrays[f"{key}/t_s"] = heard.x, heard.t_s
+        if contact_s is not None:
+            arrays[f"{key}/contact_s"] = np.array(contact_s / pace)
     _save(place, arrays)
 
 
@@ -199,7 +208,7 @@ def _trials(place: Path) -> Iterator[tuple[str, str, dict[str, NDArray[np.generi
 
 
 def lessons(into: Path, learners: list[str], recipe: Recipe, member: int) -> list[Lesson]:
-    """What the model's member 1, 2, … learns from: these people's trials and the simulated negatives; mislabelled falls left out."""
+    """What the model's member 1, 2, … learns from: these people's trials and the simulated ones; mislabelled falls left out."""
     copies = (0, *range((member - 1) * recipe.copies + 1, member * recipe.copies + 1))
     return [
         Lesson(Sensed(trial["t_s"], trial["x"]), float(trial["contact_s"]) if "contact_s" in trial else None)

@@ -1,7 +1,7 @@
 """Simulated strangers train, and fall: what does the shipped model say? `make strangers`, or `python -m lab.falls.simulated`.
 
 All people are the test population's (guardian.sim.population): other seeds and wider ranges of height, speed and style than those of the
-training population, whose sessions the model has learned from. Their motion alone is played through the whole device, without the
+training population, whose sessions and falls the model has learned from. Their motion alone is played through the whole device, without the
 ranger. First falls of each kind in each exercise: how many were alarmed before the impact, the median lead of those, how long after the
 impact the latest alarm came. Then hours of training without a fall: the alarms in them, and the share of the time that was guarded.
 """
@@ -27,7 +27,7 @@ from lab.score import ALARMS, WINDOW_S
 
 TRAINED: tuple[Exercise, ...] = tuple(exercise for exercise in EXERCISES if exercise != "everyday")
 SESSION_MIN = 10.0
-FIRST_FALL, FIRST_SESSION = 100, 500  # seeds
+FIRST_FALL, FIRST_SESSION = 4100, 4500  # seeds; those of 100 and 500 were looked at while the recipe was chosen
 AFTER_S = 12.0  # played on after an impact: the nets under the model have had their say by then
 
 FallJob = tuple[Exercise, str, int]

@@ -48,7 +48,7 @@ class Recipe:
     drop: float = 0.2  # of the state's units, a crop long
     noise: float = 0.02  # on every input
     yaw_deg: float = 35.0
-    tilt_deg: float = 6.0  # σ: what the alignment leaves
+    tilt_deg: float = 7.5  # σ: what the alignment leaves
     lively: float = 0.15  # ± natural logarithm of what is added to gravity
     positive_s: float = 0.55
     first_weight: float = 0.15
