@@ -54,35 +54,20 @@ class Machine:
         subprocess.run(["cp", "--sparse=always", OUT / "disk.img", self.disk], check=True)
         self._port = OUT / f"{name}.sock"
         self._qemu: subprocess.Popen[bytes] | None = None
-        self._boots = 0
 
-    def boot(self, *append: str) -> None:
+    def boot(self) -> None:
         """Power on, and wait until the guest answers."""
         self._port.unlink(missing_ok=True)
-        self._boots += 1
-        words = ("console=ttyS0", "panic=-1", "quiet", "systemd.show_status=0", "systemd.journald.forward_to_console=1", *append)
+        words = ("console=ttyS0", "panic=-1", "quiet", "systemd.show_status=0", "systemd.journald.forward_to_console=1")
+        options = f"""
+            -accel tcg,thread=single -icount shift={SHIFT} -rtc base=utc,clock=vm -cpu max -m {MEMORY_MB}
+            -nodefaults -no-user-config -display none -no-reboot -kernel vmlinuz -initrd initrd.gz
+            -drive file={self.disk.name},format=raw,if=virtio,cache=unsafe -device virtio-rng-pci -device virtio-serial-pci
+            -chardev socket,id=agent,path={self._port.name},server=on,wait=off -device virtserialport,chardev=agent,name=agent
+            -chardev file,id=console,path={self.log.name},append=on -serial chardev:console
+        """
         self._qemu = subprocess.Popen(
-            [
-                *("qemu-system-x86_64", "-accel", "tcg,thread=single", "-icount", f"shift={SHIFT}", "-rtc", "base=utc,clock=vm"),
-                *("-cpu", "max", "-m", str(MEMORY_MB), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-                *("-kernel", OUT / "vmlinuz", "-initrd", OUT / "initrd.gz", "-append", " ".join(words)),
-                *(
-                    "-drive",
-                    f"file={self.disk},format=raw,if=virtio,cache=unsafe",
-                    "-device",
-                    "virtio-rng-pci",
-                    "-device",
-                    "virtio-serial-pci",
-                ),
-                *(
-                    "-chardev",
-                    f"socket,id=agent,path={self._port},server=on,wait=off",
-                    "-device",
-                    "virtserialport,chardev=agent,name=agent",
-                ),
-                *("-chardev", f"file,id=console,path={self.log},append=on", "-serial", "chardev:console"),
-            ],
-            stdin=subprocess.DEVNULL,
+            ["qemu-system-x86_64", *options.split(), "-append", " ".join(words)], cwd=OUT, stdin=subprocess.DEVNULL
         )
         self._link = socket.socket(socket.AF_UNIX)
         until = time.monotonic() + HUNG_S
