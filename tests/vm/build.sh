@@ -1,7 +1,7 @@
 #!/bin/sh
 # All that the stories of tests/vm boot, into lab/out/vm: a Debian kernel with two modules of its own source, and a Debian 12 disk on which
 # systemd/install.sh has installed this checkout's device. As root on Debian 12 (amd64); needs .venv (make). Fetched once; what has not
-# changed is not built again. Without root or apt it says what is absent and leaves the stories to be skipped.
+# changed is not built again. Without root or apt it says so and leaves the stories to be skipped.
 set -eu
 cd "$(dirname "$0")/../.."
 here=tests/vm
@@ -10,25 +10,20 @@ mkdir -p "$out"
 say() { echo "vm: $*"; }
 
 # 1. Programs
-missing=
-need() { command -v "$1" >/dev/null || missing="$missing $2"; }
-need qemu-system-x86_64 qemu-system-x86
-need debootstrap debootstrap
-need busybox busybox-static
-need gcc-12 gcc-12
-need make make
-need xz xz-utils
-need bzip2 bzip2
-need mke2fs e2fsprogs
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    say "not built: root on a Debian machine is needed${missing:+, and$missing}"
+    say "not built: that needs root on a Debian machine"
     exit 0
 fi
-if [ -n "$missing" ]; then
-    say "installing with apt-get:$missing"
+absent=
+for package in qemu-system-x86 debootstrap busybox-static gcc-12 make libelf1 xz-utils e2fsprogs; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' $package 2>/dev/null)" = installed ] || absent="$absent $package"
+done
+if [ -n "$absent" ]; then
+    say "installing with apt-get:$absent"
     apt-get -qq update
     # shellcheck disable=SC2086 # words
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >"$out/apt.log" 2>&1
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $absent >"$out/apt.log" 2>&1 ||
+        { tail -n 20 "$out/apt.log" >&2; exit 1; }
 fi
 
 # 2. The kernel, and from its source two modules that Debian does not build or that lack a knob
@@ -137,7 +132,7 @@ mke2fs -q -t ext4 -d "$root" "$out/disk.img" 900M
 initrd=$out/initrd
 rm -rf "$initrd"
 mkdir -p "$initrd/bin" "$initrd/modules"
-cp "$(command -v busybox)" "$initrd/bin/busybox"
+cp /bin/busybox "$initrd/bin/busybox"
 number=10
 for module in virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio virtio_pci virtio_blk crc16 crc32c_generic mbcache jbd2 ext4; do
     file=$(find "$out/kernel/lib/modules/$release/kernel" -name "$module.ko")

@@ -23,8 +23,7 @@ def machine() -> Iterator[Machine]:
         absent("vm", "the guest is not built: make test-vm, as root on Debian 12")
     guest = Machine("guest")
     yield guest
-    guest.cut_power()
-    guest.disk.unlink(missing_ok=True)
+    guest.scrap()
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ A power cut is SIGKILL for QEMU: what the guest's kernel had not yet written to 
 
 import json
 import re
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,37 +54,22 @@ class Machine:
         self.log.unlink(missing_ok=True)
         self.disk = OUT / f"{name}.img"
         subprocess.run(["cp", "--sparse=always", OUT / "disk.img", self.disk], check=True)
-        self._port = OUT / f"{name}.sock"
+        self._port = Path(tempfile.mkdtemp(prefix="guest-")) / "port"  # a socket's path may have 107 characters
         self._qemu: subprocess.Popen[bytes] | None = None
-        self._boots = 0
 
-    def boot(self, *append: str) -> None:
+    def boot(self) -> None:
         """Power on, and wait until the guest answers."""
         self._port.unlink(missing_ok=True)
-        self._boots += 1
-        words = ("console=ttyS0", "panic=-1", "quiet", "systemd.show_status=0", "systemd.journald.forward_to_console=1", *append)
+        words = ("console=ttyS0", "panic=-1", "quiet", "systemd.show_status=0", "systemd.journald.forward_to_console=1")
+        options = f"""
+            -accel tcg,thread=single -icount shift={SHIFT} -rtc base=utc,clock=vm -cpu max -m {MEMORY_MB}
+            -nodefaults -no-user-config -display none -no-reboot -kernel vmlinuz -initrd initrd.gz
+            -drive file={self.disk.name},format=raw,if=virtio,cache=unsafe -device virtio-rng-pci -device virtio-serial-pci
+            -chardev socket,id=agent,path={self._port},server=on,wait=off -device virtserialport,chardev=agent,name=agent
+            -chardev file,id=console,path={self.log.name},append=on -serial chardev:console
+        """
         self._qemu = subprocess.Popen(
-            [
-                *("qemu-system-x86_64", "-accel", "tcg,thread=single", "-icount", f"shift={SHIFT}", "-rtc", "base=utc,clock=vm"),
-                *("-cpu", "max", "-m", str(MEMORY_MB), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-                *("-kernel", OUT / "vmlinuz", "-initrd", OUT / "initrd.gz", "-append", " ".join(words)),
-                *(
-                    "-drive",
-                    f"file={self.disk},format=raw,if=virtio,cache=unsafe",
-                    "-device",
-                    "virtio-rng-pci",
-                    "-device",
-                    "virtio-serial-pci",
-                ),
-                *(
-                    "-chardev",
-                    f"socket,id=agent,path={self._port},server=on,wait=off",
-                    "-device",
-                    "virtserialport,chardev=agent,name=agent",
-                ),
-                *("-chardev", f"file,id=console,path={self.log},append=on", "-serial", "chardev:console"),
-            ],
-            stdin=subprocess.DEVNULL,
+            ["qemu-system-x86_64", *options.split(), "-append", " ".join(words)], cwd=OUT, stdin=subprocess.DEVNULL
         )
         self._link = socket.socket(socket.AF_UNIX)
         until = time.monotonic() + HUNG_S
@@ -104,6 +91,12 @@ class Machine:
             self._qemu.wait()
             self._link.close()
             self._qemu = None
+
+    def scrap(self) -> None:
+        """Off for good, its disk gone; the log stays."""
+        self.cut_power()
+        self.disk.unlink()
+        shutil.rmtree(self._port.parent)
 
     def run(self, command: str, limit_s: float = 60.0) -> str:
         """What root's shell in the guest prints. AssertionError when it fails."""
