@@ -81,7 +81,13 @@ class Health:
         self.memory = HealthMemory()
 
     def still_second(self, norm_g: float, rate_rad_s: float) -> None:
-        """Check a still second's mean norm (g), and the rate (rad/s) until one passes: later it may be a bus on a roundabout."""
+        """Check a still second's mean norm (g), and the rate (rad/s) until one passes: later it may be a bus on a roundabout.
+
+        A second of frozen outputs is none: what they stopped at may be any moment of a stride, and would stand as a wrong scale until the
+        wearer, walking on, stands still. It ends just before that chip is called stuck.
+        """
+        if self._all_constant(self._stuck_ns // 2):
+            return
         low, high = self._rest
         m = self.memory
         if not low <= norm_g <= high:
@@ -156,9 +162,14 @@ class Health:
             return ""
         if self._frozen(m.accel_runs, self._accel_moving) or self._frozen(m.gyro_runs, self._gyro_moving):
             return "one axis does not change while another moves"
-        if all(run is not None and m.newest_ns - run.since_ns >= self._stuck_ns for run in (*m.accel_runs, *m.gyro_runs)):
+        if self._all_constant(self._stuck_ns):
             return "no axis changes by a single count: not even the noise of the chip"
         return ""
+
+    def _all_constant(self, for_ns: int) -> bool:
+        """Whether no axis has changed by a single count for so long."""
+        m = self.memory
+        return all(run is not None and m.newest_ns - run.since_ns >= for_ns for run in (*m.accel_runs, *m.gyro_runs))
 
     def _frozen(self, runs: list[Run | None], moving: float) -> bool:
         newest_ns = self.memory.newest_ns

@@ -3,7 +3,7 @@
     python -m lab.campaign                          # all walks; exit 1 if an invariant is violated
     python -m lab.campaign --walks 50               # the first 50 of them
     python -m lab.campaign --walk 137               # this one, with all that was done and found
-    python -m lab.campaign --kind "bus error"       # those with that kind of failure
+    python -m lab.campaign --kind "bus: "           # those with a kind of failure whose name holds this
     python -m lab.campaign --into README.md         # the table also goes between its marks there
 
 Walk number n is the same whenever and wherever it is walked: person, chip, failures, their instants and the fall are drawn from it. Real

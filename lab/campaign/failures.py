@@ -268,7 +268,7 @@ def _buzzer_pin(luck: Random, config: Config) -> Failure:
         walk.bench.pin_broken(pin, errno.EIO)
         walk.asks("locate")  # a line that nobody writes cannot fail
 
-    due = (Due(frozenset({"output_failed"}), lasts_s, 0.1, again=False),)  # the command's way
+    due = (Due(frozenset({"output_failed"}), lasts_s, 0.03, again=False),)
     return Failure(
         "its GPIO cannot be written, and somebody looks for the device", lasts_s, begin, lambda w: w.bench.pin_heals(pin), due, dumb=True
     )
@@ -345,7 +345,7 @@ def _refused(luck: Random, config: Config) -> Failure:
 
 def _full(luck: Random, config: Config) -> Failure:
     lasts_s = luck.uniform(1, 6)
-    due = (Due(frozenset({"disk_full"}), lasts_s, 0.05, again=False),)  # the command's way
+    due = (Due(frozenset({"disk_full"}), lasts_s, 0.03, again=False),)
     return Failure("no space for the journal (ENOSPC)", lasts_s, acts.fill_journal, acts.empty_journal, due, back_s=6.0)
 
 
@@ -459,7 +459,7 @@ def _nobody(luck: Random, config: Config) -> Failure:
         walk.network(caregiver=False)
         walk.asks("test")
 
-    due = (Due(frozenset({"nobody_listening"}), lasts_s, 0.1, again=False),)  # the command's way and the answer's
+    due = (Due(frozenset({"nobody_listening"}), lasts_s, 0.1, again=False),)  # the event's way, and the answer's
     back_s = 4 * config.outbox.backoff_first_s + 1  # asked after 5, 15 and 35 s; it lasts less than 15
     return Failure("nobody is subscribed, and there is an event", lasts_s, begin, lambda w: w.network(caregiver=True), due, back_s)
 

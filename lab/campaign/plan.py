@@ -18,7 +18,7 @@ WALKS = ROUNDS * len(KINDS) * 2
 FIRST_S = 6.0  # guarding by then: still, settled and upright since some seconds
 WELL_S = 1.0  # well again is what lasts this long
 SURELY_DOWN_S = 5.0  # after an impact: the net beneath the model has had its 3 s
-GETS_UP = 3600.0
+NEVER_S = 3600.0  # later than any walk ends
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class Plan:
     @property
     def onset_s(self) -> float:
         """When balance is lost; never: far away."""
-        return self.session.truth.falls[0].onset_s if self.falls else GETS_UP
+        return self.session.truth.falls[0].onset_s if self.falls else NEVER_S
 
     @property
     def impact_s(self) -> float:
         """When the pelvis meets the floor; never: far away."""
-        return (self.session.truth.falls[0].impact_s or GETS_UP) if self.falls else GETS_UP
+        return (self.session.truth.falls[0].impact_s or NEVER_S) if self.falls else NEVER_S
 
     @property
     def ends_s(self) -> float:
@@ -138,7 +138,7 @@ def plan(number: int) -> Plan:
     happenings = tuple(Happening(*one) for one in zip(kinds, failures, begins, strict=True))
     stands_s = ends + 2.5 if standing else stand.seconds
     if not falls:
-        whole = lasting(stands_s, GETS_UP)
+        whole = lasting(stands_s, NEVER_S)
         return Plan(number, config, whole, happenings, False, well_s, well_s + 60)
     fallen = lasting(stands_s, max(well_s - stands_s, 3.0) + luck.uniform(0, 2), fall, lie)
     onset_s = fallen.truth.falls[0].onset_s

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from guardian.app import Device, places, simulated_utc, whole_device
 from guardian.config import Config, ConfigError, load, ns
 from guardian.drivers.imu import Refusal
-from guardian.frame import Frame
+from guardian.frame import Command, Frame
 from guardian.outputs.buzzer import Buzzer, pattern_on
 from guardian.outputs.wall import WallClock
 from guardian.recording import RecordingError
@@ -138,6 +138,11 @@ class Walk(Stage):
         self._network |= turned
         for name, value in turned.items():
             setattr(self.link, name, value)
+
+    def asks(self, cmd: str, **more: str) -> None:
+        """Somebody asks; the device has heard it at once, whatever the link is at: it is what makes another failure show itself."""
+        if self._alive:
+            self.device.inbox.ask(Command(cmd, f"{cmd}-{self.bench.clock.now_ns()}", more.get("for"), more.get("value")))
 
     def wifi_down(self) -> None:
         """The network is gone."""

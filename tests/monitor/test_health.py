@@ -146,6 +146,16 @@ def test_impact_saturates_briefly_a_loose_imu_for_long(day: Day) -> None:
     assert names(day.live(0.4)) == ["imu_saturated"]
 
 
+def test_outputs_that_freeze_in_mid_stride_are_no_still_second_at_a_wrong_scale(day: Day) -> None:
+    day.live(5)
+    day.swing = 0
+    assert names(day.live(1.0)) == []
+    day.health.still_second(0.7, 0.5)  # the monitor's word: nothing varied for a second
+    assert names(day.live(0.5)) == ["imu_stuck"]
+    day.swing = 40
+    assert names(day.live(1.0)) == [], "the wearer walks on, and will not stand still for minutes"
+
+
 def test_wrong_scale_is_found_at_a_still_second_and_forgiven_at_a_good_one(day: Day) -> None:
     day.live(1)
     day.health.still_second(0.5, 0.01)
