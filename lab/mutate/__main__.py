@@ -158,7 +158,7 @@ def main() -> int:
         hypothesis.settings.load_profile("mutate")
         work = Work(left, results, args.jobs, args.minutes)
         tests = [path for paths in UNITS.values() for path in paths]
-        options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "--rootdir", str(ROOT)]
+        options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "-c", str(ROOT / "pyproject.toml")]
         pytest.main([*options, *(str(ROOT / path) for path in (*tests, *STORIES))], plugins=[work])
     return 0 if tell(mutants, results) else 1
 

@@ -27,6 +27,36 @@ def test_press_has_a_beginning_a_length_and_an_end(config: Config) -> None:
     assert released[0].short
 
 
+def test_each_tick_of_a_press_says_all_of_it(config: Config) -> None:
+    idle = Press(False, False, None, 0, False, False, False, False, False)
+    ms = 1_000_000
+    assert presses(config, (True, 0.01), (False, 0.02), (True, 0.03), (False, 0.02)) == [
+        Press(True, False, None, 0, False, False, False, False, False),
+        idle,
+        idle,
+        Press(True, True, 30 * ms, 0, False, True, False, False, False),
+        Press(True, False, 30 * ms, 10 * ms, False, True, False, False, False),
+        Press(True, False, 30 * ms, 20 * ms, False, True, False, False, False),
+        Press(False, False, 30 * ms, 30 * ms, True, True, False, True, False),
+        idle,
+    ]
+
+
+@pytest.mark.parametrize(("off", "short"), [(0, True), (1, False)])
+def test_a_short_press_is_short_to_the_tick(config: Config, off: int, short: bool) -> None:
+    seen = presses(config, (False, 0.1), (True, config.policy.short_press_s + off / 100), (False, 0.1))
+    assert [press.short for press in seen if press.released] == [short]
+
+
+@pytest.mark.parametrize(("off", "triple"), [(0, True), (1, False)])
+def test_three_are_a_triple_when_the_third_is_released_in_time_to_the_tick(config: Config, off: int, triple: bool) -> None:
+    pause_s = config.policy.triple_press_s - 0.3
+    seen = presses(
+        config, (False, 0.1), (True, 0.1), (False, 0.1), (True, 0.1), (False, pause_s - 0.1 + off / 100), (True, 0.1), (False, 3)
+    )
+    assert any(press.triple for press in seen) is triple
+
+
 def test_button_held_since_before_the_start_is_no_press_until_released(config: Config) -> None:
     seen = presses(config, (True, 20), (False, 0.1))
     assert not any(press.began or press.released or press.held_ns for press in seen)

@@ -19,6 +19,7 @@ class Day:
         self.reason: EchoReason = "nothing"
         self.saturated, self.button = False, False
         self.frozen_axis: int | None = None
+        self.frozen_gyro_axis: int | None = None
         self.swing = 40  # counts
         self.faults: tuple[Fault, ...] = ()
         self.supply: Supply | None = None
@@ -29,8 +30,10 @@ class Day:
         accel = [0.1 + wave * accel_lsb, 0.2 - wave * accel_lsb, 9.8 + wave * accel_lsb]
         if self.frozen_axis is not None:
             accel[self.frozen_axis] = 1.0
-        gyro = (wave * gyro_lsb, -wave * gyro_lsb, 2 * wave * gyro_lsb)
-        return ImuSample(self.t_ns, (accel[0], accel[1], accel[2]), gyro, self.saturated)
+        gyro = [wave * gyro_lsb, -wave * gyro_lsb, 2 * wave * gyro_lsb]
+        if self.frozen_gyro_axis is not None:
+            gyro[self.frozen_gyro_axis] = 0.5
+        return ImuSample(self.t_ns, (accel[0], accel[1], accel[2]), (gyro[0], gyro[1], gyro[2]), self.saturated)
 
     def live(self, seconds: float, late_ns: int = 0) -> Condition:
         for _ in range(round(seconds * 100)):
@@ -63,7 +66,12 @@ def test_imu_silent_for_its_periods_is_a_fault_and_comes_back(day: Day) -> None:
     day.live(2)
     day.imu = False
     assert day.live(0.2).imu_ok
-    assert names(day.live(0.02)) == ["imu_silent"]
+    assert day.live(0.01).faults == (Fault("imu_silent", "no sample"),)
+    day.faults = (Fault("imu_silent", "check SDA"), Fault("bus_hung", "SDA low"))
+    assert day.live(0.01).faults == (Fault("bus_hung", "SDA low"),), "the driver knows more"
+    day.faults = day.faults[:1]
+    assert day.live(0.01).faults == (Fault("imu_silent", "check SDA"),)
+    day.faults = ()
     day.imu = True
     assert day.live(0.01).imu_ok
 
@@ -79,12 +87,15 @@ def test_driver_says_why_but_staleness_decides(day: Day) -> None:
 
 
 def test_ranger_without_outcomes_is_silent(day: Day) -> None:
-    day.live(1)
+    day.live(1.05)  # a ping has just come back
     day.echo = False
-    condition = day.live(0.5)
-    assert names(condition) == ["echo_silent"]
+    assert names(day.live(0.4)) == []
+    condition = day.live(0.01)
+    assert condition.faults == (Fault("echo_silent", "no ping comes back from the driver"),)
     assert not condition.echo_ok
     assert condition.imu_ok
+    day.faults = (Fault("echo_silent", "the pins are taken"),)
+    assert day.live(0.01).faults == day.faults, "the driver knows more"
 
 
 def test_loose_echo_wire_that_is_now_silent_now_high_is_a_fault_too(day: Day) -> None:
@@ -100,11 +111,20 @@ def test_loose_echo_wire_that_is_now_silent_now_high_is_a_fault_too(day: Day) ->
     assert day.live(0.1).echo_ok
 
 
-@pytest.mark.parametrize(("reason", "name"), [("no_edges", "echo_stuck_low"), ("stuck_high", "echo_stuck_high")])
-def test_ranger_stuck_either_way_has_its_own_name(day: Day, reason: EchoReason, name: str) -> None:
-    day.live(1)
+@pytest.mark.parametrize(
+    ("reason", "fault"),
+    [
+        ("no_edges", Fault("echo_stuck_low", "pings stay without any answer")),
+        ("stuck_high", Fault("echo_stuck_high", "the echo line stays high")),
+    ],
+)
+def test_ranger_stuck_either_way_for_five_pings_has_its_own_name(day: Day, reason: EchoReason, fault: Fault) -> None:
+    day.live(1.05)
     day.reason = reason
-    assert names(day.live(0.5)) == [name]
+    assert names(day.live(0.28)) == [], "four pings"
+    condition = day.live(0.07)
+    assert condition.faults == (fault,)
+    assert condition.imu_ok and not condition.echo_ok
     day.reason = "echo"
     assert names(day.live(0.1)) == []
 
@@ -118,8 +138,23 @@ def test_stalled_loop_is_not_a_silent_sensor(day: Day) -> None:
     condition = day.live(0.01, late_ns=700_000_000)
     assert "imu_silent" not in names(condition)
     assert "echo_silent" not in names(condition)
-    assert "loop_late" in names(condition)
+    assert Fault("loop_late", "ticks come late") in condition.faults
     assert names(day.live(5)) == []
+
+
+@pytest.mark.parametrize(("stall_ms", "lasts_s"), [(490, 0.0), (500, 1.25), (800, 2.75), (60_000, 3.75)])
+def test_a_stall_of_half_a_second_is_lateness_until_half_of_it_is_forgotten(day: Day, stall_ms: int, lasts_s: float) -> None:
+    day.live(1)
+    assert names(day.live(0.01, late_ns=stall_ms * 1_000_000)) == (["loop_late"] if lasts_s else [])
+    if lasts_s:
+        assert names(day.live(lasts_s)) == ["loop_late"]
+        assert names(day.live(0.01)) == []
+
+
+def test_the_loops_lateness_counts_from_its_bound_on(day: Day, config: Config) -> None:
+    bound_ns = config.loop.late_ms * 1_000_000
+    assert names(day.live(10, late_ns=bound_ns)) == []
+    assert names(day.live(10, late_ns=bound_ns + 1)) == ["loop_late"]
 
 
 def test_one_frozen_axis_is_stuck_only_while_others_move(day: Day) -> None:
@@ -133,17 +168,40 @@ def test_one_frozen_axis_is_stuck_only_while_others_move(day: Day) -> None:
     assert names(day.live(5)) == []
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_frozen_axis_of_either_sensor_is_told_when_another_of_it_moves_by_its_counts(config: Config, axis: int) -> None:
+    for sensor in ("frozen_axis", "frozen_gyro_axis"):
+        day = Day(config)
+        day.swing = 9 if sensor == "frozen_gyro_axis" else 19  # one gyro axis moves twice as far
+        day.live(1)
+        setattr(day, sensor, axis)
+        assert names(day.live(3)) == [], "less than the 20 counts"
+        day = Day(config)
+        day.swing = 41
+        day.live(1)
+        setattr(day, sensor, axis)
+        condition = day.live(1.03)
+        assert condition.faults == (Fault("imu_stuck", "one axis does not change while another moves"),)
+        assert condition.echo_ok and not condition.imu_ok
+
+
 def test_chip_that_repeats_its_last_sample_for_ever_is_stuck(day: Day) -> None:
     day.live(1)
     day.swing = 0
     assert names(day.live(0.9)) == []
-    assert names(day.live(0.3)) == ["imu_stuck"]
+    assert day.live(0.3).faults == (Fault("imu_stuck", "no axis changes by a single count: not even the noise of the chip"),)
 
 
 def test_impact_saturates_briefly_a_loose_imu_for_long(day: Day) -> None:
     day.saturated = True
     assert names(day.live(0.3)) == []
-    assert names(day.live(0.4)) == ["imu_saturated"]
+    day.saturated = False
+    day.live(0.01)
+    day.saturated = True
+    assert names(day.live(0.5)) == []
+    assert day.live(0.01).faults == (Fault("imu_saturated", "at full scale"),)
+    day.saturated = False
+    assert names(day.live(0.01)) == []
 
 
 def test_outputs_that_freeze_in_mid_stride_are_no_still_second_at_a_wrong_scale(day: Day) -> None:
@@ -161,7 +219,7 @@ def test_wrong_scale_is_found_at_a_still_second_and_forgiven_at_a_good_one(day: 
     day.health.still_second(0.5, 0.01)
     condition = day.live(0.01)
     assert names(condition) == ["imu_scale"]
-    assert "imu.chip" in condition.faults[0].detail
+    assert condition.faults == (Fault("imu_scale", "at rest the norm is not 1 g: check imu.chip in guardian.toml against the board"),)
     day.health.still_second(1.01, 0.01)
     assert names(day.live(0.01)) == []
 
@@ -170,7 +228,7 @@ def test_gyro_that_turns_at_rest_is_found_and_again_when_the_board_has_been_away
     day.health.still_second(1.0, 0.3)
     condition = day.live(0.01)
     assert names(condition) == ["imu_scale"]
-    assert "gyro" in condition.faults[0].detail
+    assert condition.faults == (Fault("imu_scale", "at rest the gyro turns: replace the IMU, or raise imu.rest_gyro_deg_s"),)
     day.health.still_second(1.0, 0.01)
     assert names(day.live(1)) == []
     day.imu = False
@@ -179,6 +237,13 @@ def test_gyro_that_turns_at_rest_is_found_and_again_when_the_board_has_been_away
     day.live(1)
     day.health.still_second(1.0, 0.3)
     assert names(day.live(0.01)) == ["imu_scale"]
+
+
+def test_the_scale_is_right_between_its_bounds(day: Day, config: Config) -> None:
+    low, high = config.imu.rest_g_min, config.imu.rest_g_max
+    for norm_g, found in ((low, []), (low - 1e-4, ["imu_scale"]), (high, []), (high + 1e-4, ["imu_scale"])):
+        day.health.still_second(norm_g, 0.0)
+        assert names(day.live(0.01)) == found, norm_g
 
 
 def test_bus_on_a_roundabout_is_no_broken_gyro(day: Day) -> None:
@@ -191,18 +256,29 @@ def test_bus_on_a_roundabout_is_no_broken_gyro(day: Day) -> None:
 
 def test_button_held_for_ten_seconds_is_stuck(day: Day) -> None:
     day.button = True
-    assert names(day.live(9.9)) == []
+    assert names(day.live(10.0)) == []
+    condition = day.live(0.01)
+    assert condition == Condition(True, True, (Fault("button_stuck", "pressed for long"),), None)
     day.faults = (Fault("button_stuck", "cannot be read"),)
     assert names(day.live(0.2)) == ["button_stuck"], "once, whoever says it"
+    day.faults, day.button = (), False
+    assert names(day.live(0.01)) == []
+    day.button = True
+    assert names(day.live(9.9)) == [], "counted from its own beginning"
 
 
 def test_low_supply_is_told_and_unknown_charge_is_not_low(day: Day) -> None:
     day.supply = Supply(None, None)
     assert names(day.live(0.1)) == []
-    day.supply = Supply(None, 0.10)
-    assert day.live(0.1).faults == (Fault("supply_low", "charge"),)
+    low = day.config.supply.low_charge
+    day.supply = Supply(None, low)
+    assert day.live(0.1) == Condition(True, True, (), low)
+    day.supply = Supply(None, low - 0.01)
+    assert day.live(0.1) == Condition(True, True, (Fault("supply_low", "charge"),), low - 0.01)
     day.supply = Supply(True, 0.9)
     assert day.live(0.1).faults == (Fault("supply_low", "undervoltage"),)
+    day.supply = None
+    assert day.live(0.1).faults == (Fault("supply_low", "undervoltage"),), "until the supply is read again"
 
 
 def test_outputs_faults_pass_through(day: Day) -> None:
