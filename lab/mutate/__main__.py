@@ -86,6 +86,8 @@ class Work:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Instead of running the tests."""
+        if session.testsfailed:
+            raise SystemExit("some tests cannot be collected: run pytest")
         known = learnt(session)
         if known.failed:
             print(f"failing on the code as it is, and no judges: {', '.join(known.failed)}", file=sys.stderr)
@@ -158,7 +160,7 @@ def main() -> int:
         hypothesis.settings.load_profile("mutate")
         work = Work(left, results, args.jobs, args.minutes)
         tests = [path for paths in UNITS.values() for path in paths]
-        options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "-c", str(ROOT / "pyproject.toml")]
+        options = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "-c", str(ROOT / "pyproject.toml")]
         pytest.main([*options, *(str(ROOT / path) for path in (*tests, *STORIES))], plugins=[work])
     return 0 if tell(mutants, results) else 1
 

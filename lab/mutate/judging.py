@@ -165,7 +165,7 @@ class _Bench:
             return
         if not planted:  # the collected tests hold what was imported before
             os.chdir(ROOT)
-            pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *names], plugins=[self])
+            pytest.main(["-x", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist", *names], plugins=[self])
             return
         plugins = session.config.pluginmanager
         if not plugins.is_registered(self):

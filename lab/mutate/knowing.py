@@ -10,6 +10,7 @@ import hashlib
 import os
 import pickle
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +82,8 @@ def learnt(session: pytest.Session) -> Known:
         try:
             _learn(session, missing, known, keys)
             status = 0
+        except Exception:  # noqa: BLE001  (the fork must end here, and say why)
+            os.write(2, traceback.format_exc().encode())
         finally:
             os._exit(status)
     _, status = os.waitpid(child, 0)
