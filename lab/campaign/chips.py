@@ -55,22 +55,26 @@ class Flaws:
         return given
 
 
-class SpoiltLsm(LsmChip):
-    """An LSM6DSOX with flaws."""
+class Spoilt:
+    """What a chip with flaws does whichever it is; stands before the chip's own class."""
 
     def __init__(self, world: World, seed: int) -> None:
         self.flaws = Flaws(seed)
         super().__init__(world, seed=seed)
 
     def power_on(self, t_ns: int) -> None:
-        """See LsmChip."""
+        """See the chip."""
         self.flaws.waiting.clear()
         super().power_on(t_ns)
 
     def write(self, register: int, data: bytes, t_ns: int) -> None:
-        """See LsmChip. Settings are written while it is brought up, which empties the FIFO."""
+        """See the chip. Settings are written while it is brought up, which empties the FIFO, and the FIFO's reset."""
         self.flaws.waiting.clear()
         super().write(register, data, t_ns)
+
+
+class SpoiltLsm(Spoilt, LsmChip):
+    """An LSM6DSOX with flaws."""
 
     def read(self, register: int, n: int, t_ns: int) -> bytes:
         """See LsmChip."""
@@ -88,22 +92,8 @@ class SpoiltLsm(LsmChip):
         return super().read(register, n, t_ns)
 
 
-class SpoiltMpu(MpuChip):
+class SpoiltMpu(Spoilt, MpuChip):
     """An MPU-6050 with flaws."""
-
-    def __init__(self, world: World, seed: int) -> None:
-        self.flaws = Flaws(seed)
-        super().__init__(world, seed=seed)
-
-    def power_on(self, t_ns: int) -> None:
-        """See MpuChip."""
-        self.flaws.waiting.clear()
-        super().power_on(t_ns)
-
-    def write(self, register: int, data: bytes, t_ns: int) -> None:
-        """See MpuChip. Written are settings, and the FIFO's reset."""
-        self.flaws.waiting.clear()
-        super().write(register, data, t_ns)
 
     def read(self, register: int, n: int, t_ns: int) -> bytes:
         """See MpuChip."""

@@ -20,6 +20,8 @@ EVERYDAY_SHARE = (
     0.015  # ... and of all activities at the everyday point: what is aimed at on strangers, with no margin, for a missed fall is worse
 )
 
+APART_LOGIT = 0.05  # least between the two: the device's score is a line through both points (guardian.monitor.fall.Learned)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -50,4 +52,4 @@ def operating_points(activities: Sequence[Outcome]) -> tuple[float, float]:
     """(exercise, everyday) logits from activities of people that the network has not seen. Everyday is never the more sensitive one."""
     exercise = quiet_at(np.array([one.highest for one in activities if one.in_exercise]), EXERCISE_SHARE)
     everyday = quiet_at(np.array([one.highest for one in activities if not one.variant]), EVERYDAY_SHARE)
-    return exercise, max(everyday, exercise + 0.05)
+    return exercise, max(everyday, exercise + APART_LOGIT)
