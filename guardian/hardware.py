@@ -5,20 +5,27 @@ smbus2 and lgpio are imported in this file only.
 """
 
 import fcntl
+import logging
 import os
 import time
+import traceback
+from collections.abc import Callable
 from ctypes import memset
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from gpiozero.exc import GPIOZeroError
 from gpiozero.pins import Factory
 from smbus2 import I2cFunc, SMBus, i2c_msg
 
 from guardian.config import Config
 
-__all__ = ["Bus", "Clock", "Hardware", "I2cFunc", "MonotonicClock", "burst", "i2c_msg", "real"]  # smbus2's own words come from here
+# smbus2's own words come from here
+__all__ = ["Bus", "Clock", "Hardware", "I2cFunc", "MonotonicClock", "OutputPin", "burst", "i2c_msg", "real"]
+
+log = logging.getLogger(__name__)
 
 I2C_TIMEOUT = 0x0702  # ioctl of linux/i2c-dev.h, in units of 10 ms; smbus2 has no wrapper for it
 
@@ -72,6 +79,44 @@ def burst(bus: Bus, address: int, register: int, length: int) -> bytes:
 def _messages(address: int, register: int, length: int) -> tuple[i2c_msg, i2c_msg]:
     """A burst's two messages, used again: to make them takes longer than all the rest of it. No more than there are lengths."""
     return i2c_msg.write(address, [register]), i2c_msg.read(address, length)
+
+
+class OutputPin:
+    """A gpiozero output, made by `make`, that begins off. One that the kernel refuses is asked for again at each use, so that a device
+    whose buzzer is dead guards and tells nevertheless; a wrong configuration (no such pin, pin in use: GPIOZeroError) is raised at once."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._device: Any = None
+        try:
+            self._device = self._made()
+        except GPIOZeroError:
+            raise
+        except Exception as error:  # noqa: BLE001  (lgpio raises its own bare Exception, the kernel others)
+            log.error("an output pin is refused: %r", error)
+
+    def set(self, value: float) -> None:
+        """Raises what the GPIO library raises."""
+        if self._device is None:
+            self._device = self._made()
+        self._device.value = value
+
+    def off(self) -> None:
+        """Off, if it was ever made. Raises likewise."""
+        if self._device is not None and not self._device.closed:
+            self._device.off()
+
+    def close(self) -> None:
+        """Release the pin, which becomes an input. Raises likewise."""
+        if self._device is not None:
+            self._device.close()
+
+    def _made(self) -> Any:
+        try:
+            return self._make()
+        except Exception as error:
+            traceback.clear_frames(error.__traceback__)  # they hold a half-made device, and with it the pin
+            raise
 
 
 class MonotonicClock:

@@ -25,7 +25,7 @@ from gpiozero.pins import Factory
 
 from guardian.config import Ranger, ns
 from guardian.frame import Echo, EchoReason, Fault
-from guardian.hardware import Clock
+from guardian.hardware import Clock, OutputPin
 
 TRIGGER_NS = 10_000  # "10 µs TTL pulse" (all sheets); longer is harmless
 ANSWERS_WITHIN_S = 0.010  # trigger's end to rise is 0.2-0.5 ms on all boards; later is noise or somebody else's
@@ -57,7 +57,8 @@ class Hcsr04:
         self._last_echo_ns: int | None = None
         self._faults: tuple[Fault, ...] = ()
         self._edges: deque[tuple[float, int]] = deque()
-        self._trigger: Any = OutputDevice(config.trigger_pin, initial_value=False, pin_factory=pins)  # type: ignore[no-untyped-call]
+        trigger = config.trigger_pin
+        self._trigger = OutputPin(lambda: OutputDevice(trigger, initial_value=False, pin_factory=pins))  # type: ignore[no-untyped-call]
         self._echo: Any = GPIODevice(config.echo_pin, pin_factory=pins)  # type: ignore[no-untyped-call]
         self._line = self._echo.pin
         self._line.function = "input"
@@ -101,7 +102,7 @@ class Hcsr04:
         self._edges.clear()
         self._rise = None
         self._start = self._pins.ticks()
-        self._trigger.on()
+        self._trigger.set(1.0)
         try:
             self._clock.wait_until(self._clock.now_ns() + TRIGGER_NS)
         finally:

@@ -6,13 +6,13 @@ An active buzzer needs on and off; a passive one gets a square wave of tone_hz.
 """
 
 import logging
-from typing import Any
 
 from gpiozero.output_devices import OutputDevice, PWMOutputDevice
 from gpiozero.pins import Factory
 
 from guardian.config import Config, Sound
 from guardian.frame import Fault, Frame
+from guardian.hardware import OutputPin
 from guardian.verdict import Verdict
 
 TRIES = 3  # to silence a line at close
@@ -43,26 +43,26 @@ class Line:
 
     def __init__(self, pins: Factory, pin: int, tone_hz: int | None) -> None:
         self.pin = pin
-        self._on: bool | None = False  # None: a write failed, so it may be either
-        self._device: Any = (
-            OutputDevice(pin, initial_value=False, pin_factory=pins)  # type: ignore[no-untyped-call]
-            if tone_hz is None
-            else PWMOutputDevice(pin, initial_value=0.0, frequency=tone_hz, pin_factory=pins)  # type: ignore[no-untyped-call]
+        self._on: bool | None = None  # not known: it may not have been written, or a write failed
+        self._loud = 1.0 if tone_hz is None else 0.5  # a square wave
+        self._output = OutputPin(
+            lambda: (
+                OutputDevice(pin, initial_value=False, pin_factory=pins)  # type: ignore[no-untyped-call]
+                if tone_hz is None
+                else PWMOutputDevice(pin, initial_value=0.0, frequency=tone_hz, pin_factory=pins)  # type: ignore[no-untyped-call]
+            )
         )
-        self._loud = True if tone_hz is None else 0.5  # a square wave
 
     def set(self, on: bool) -> None:
         """Raises what the GPIO library raises; then the next call tries again, whatever level it wants."""
         if on != self._on:
             self._on = None
-            self._device.value = self._loud if on else 0
+            self._output.set(self._loud if on else 0.0)
             self._on = on
 
     def close(self) -> None:
         """Silence the line, by its level and by making the pin an input (the transistor's pull-down holds it off). Never raises."""
-        if self._device.closed:
-            return
-        for quiet in (self._device.off, self._device.close):
+        for quiet in (self._output.off, self._output.close):
             for _ in range(TRIES):
                 try:
                     quiet()

@@ -140,17 +140,21 @@ class Outbox:
             self._watch_storing(now_ns)
 
     def put(self, events: Iterable[Event], now_ns: int) -> bool:
-        """Store events. True: they are on disk now; False: not yet (ordinary ones are not waited for)."""
+        """Store events. True: they are on disk now; False: not yet (ordinary ones are not waited for).
+
+        One that is here already, since a restart tells an open alarm's again, stays as it was stored.
+        """
         utc = self.wall()
-        letters = [self._letter(event, now_ns, utc) for event in events]
-        for letter in letters:
+        letters = [self._letters.get(event.id) or self._letter(event, now_ns, utc) for event in events]
+        new = [letter for letter in letters if letter.kept.id not in self._letters]
+        for letter in new:
             self._take(letter)
         with self._lock:
-            self._add.update((letter.kept.id, letter) for letter in letters)
-        self._unstored += letters
+            self._add.update((letter.kept.id, letter) for letter in new)
+        self._unstored += new
         self._next_due_ns = 0
         self._limit()
-        self._push(self._wait_s if any(letter.kept.critical for letter in letters) else 0.0)
+        self._push(self._wait_s if any(letter.kept.critical for letter in new) else 0.0)
         return all(letter.stored for letter in letters)
 
     def faults(self) -> tuple[Fault, ...]:
@@ -258,11 +262,14 @@ class Outbox:
     # --- letters
 
     def _letter(self, event: Event, now_ns: int, utc: datetime | None) -> Letter:
+        """An event told again after a restart is of the boot in its id, and so is its uptime; what time of day that was is not known."""
         severity = contract.EVENTS.get(event.event_type, "warning")
+        boot = int(event.id.rsplit("-", 2)[1])
+        utc = utc if boot == self._store.boot else None
         fields = {
             "v": contract.VERSION,
             "id": event.id,
-            "boot": self._store.boot,
+            "boot": boot,
             "seq": event.seq,
             "event_type": event.event_type,
             "severity": severity,
@@ -275,11 +282,10 @@ class Outbox:
         if len(payload) > MAX_PAYLOAD:
             payload = msgspec.json.encode({**fields, "evidence": {"left_out_bytes": len(payload)}})
         since = utc.timestamp() if utc else None
-        return Letter(Kept(event.id, self._store.boot, event.seq, severity == "critical", since, payload), now_ns)
+        return Letter(Kept(event.id, boot, event.seq, severity == "critical", since, payload), now_ns)
 
     def _take(self, letter: Letter) -> None:
-        if letter.kept.id not in self._letters:
-            insort(self._order, letter.order)
+        insort(self._order, letter.order)
         self._letters[letter.kept.id] = letter
 
     def _remove(self, letter: Letter) -> None:

@@ -222,6 +222,17 @@ def test_broken_pins_are_a_fault_that_names_the_wires_and_clears(error: Exceptio
     assert w.faults == ()
 
 
+def test_a_trigger_refused_at_the_start_is_a_fault_and_is_taken_once_it_is_given() -> None:
+    w = Walk(1.0)
+    w.driver.close()
+    w.pins.line(RANGER.trigger_pin).broken = OSError(5, "Input/output error")
+    w.driver = Hcsr04(w.pins, RANGER, w.clock)
+    assert w.go(0.5) == []
+    assert [fault.name for fault in w.faults] == ["echo_silent"]
+    w.pins.line(RANGER.trigger_pin).broken = None
+    assert "echo" in reasons(w.go(1.0)) and w.faults == ()
+
+
 def test_glitches_too_short_for_an_echo_are_ignored() -> None:
     w = Walk(3.0)
     line = w.pins.line(24)

@@ -4,6 +4,7 @@ import itertools
 
 import msgspec
 import pytest
+from gpiozero import GPIOPinInUse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,9 +20,9 @@ SHIPPED = load(local=None)
 
 
 class Room:
-    """A buzzer, its lines, and what was heard on them in ms."""
+    """A buzzer, its lines, and what was heard on them in ms. `refused`: the kernel refuses its pin at first."""
 
-    def __init__(self, config: Config = SHIPPED, vibration_pin: int = 0, kind: str = "active") -> None:
+    def __init__(self, config: Config = SHIPPED, vibration_pin: int = 0, kind: str = "active", refused: bool = False) -> None:
         buzzer = msgspec.structs.replace(config.buzzer, vibration_pin=vibration_pin, kind=kind)
         self.config = msgspec.structs.replace(config, buzzer=buzzer)
         self.clock = SimClock()
@@ -31,6 +32,7 @@ class Room:
         self.pins.line(buzzer.pin).listener = lambda t_ns, on: self.heard.append((t_ns / MS, on))
         if vibration_pin:
             self.pins.line(vibration_pin).listener = lambda t_ns, on: self.felt.append((t_ns / MS, on))
+        self.pins.line(buzzer.pin).broken = OSError(5, "Input/output error") if refused else None
         self.buzzer = Buzzer(self.pins, self.config)
 
     def play(self, sound: str | None, duration_ms: int, since_ms: int | None = None) -> None:
@@ -174,6 +176,26 @@ def test_a_failed_write_stands_between_the_beeps_too_until_one_succeeds() -> Non
     room.pins.line(18).broken = None
     room.tick(None)
     assert room.felt == []
+
+
+@pytest.mark.parametrize("kind", ["active", "passive"])
+def test_a_pin_refused_at_the_start_is_told_stills_nothing_else_and_is_taken_once_it_is_given(kind: str) -> None:
+    room = Room(vibration_pin=18, kind=kind, refused=True)
+    for _ in range(3):
+        with pytest.raises(OSError, match="Input/output"):
+            room.play("stop", 10)
+    assert room.felt and not room.heard
+    room.pins.line(room.config.buzzer.pin).broken = None
+    room.play("stop", 50)
+    assert room.heard
+    room.buzzer.close()
+    assert not room.pins.line(room.config.buzzer.pin).on
+
+
+def test_a_pin_that_another_part_has_is_a_wrong_configuration() -> None:
+    room = Room()
+    with pytest.raises(GPIOPinInUse):
+        Buzzer(room.pins, room.config)
 
 
 def test_a_broken_buzzer_does_not_still_the_motor() -> None:

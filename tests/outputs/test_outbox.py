@@ -125,6 +125,37 @@ def test_a_restart_keeps_the_install_counts_the_boot_and_sends_what_was_left(dev
     assert again.sends() == [left[1], new, left[0]], "critical first, then boot and seq"
 
 
+def test_an_alarm_told_again_after_a_restart_is_sent_as_it_was_stored(path: Path, config: Config) -> None:
+    device = Device(path, config, wall=lambda: NOON)
+    alarm = device.raises("fall")
+    again = Device(path, config, wall=lambda: NOON + timedelta(minutes=5))
+    again.now_ns = 9 * S
+    boot = device.outbox.identity()[1]
+    again.tick(events=(Event(alarm, 1, "fall", 100 * S, "walk"),))
+    later = again.raises("fall")
+    letter = again.outbox.due(again.now_ns)
+    assert letter is not None
+    told = msgspec.json.decode(letter.kept.payload)
+    assert (told["id"], told["boot"], told["uptime_s"], told["t"]) == (alarm, boot, 100.0, "2026-11-22T12:00:00.123Z")
+    assert again.sends(reason=0) == [alarm, later]
+    assert len(again.outbox) == 0 and on_disk(path) == []
+    assert again.faults() == []
+
+
+def test_an_alarm_that_the_card_had_lost_is_of_the_boot_in_which_it_was_raised(path: Path, config: Config) -> None:
+    device = Device(path, config, wall=lambda: NOON)
+    install, boot = device.outbox.identity()
+    alarm = f"{install}-{boot - 1}-7"
+    device.tick(events=(Event(alarm, 7, "fall", 50 * S, "walk"),))
+    letter = device.outbox.due(device.now_ns)
+    assert letter is not None
+    told = msgspec.json.decode(letter.kept.payload)
+    assert (told["id"], told["boot"], told["seq"], told["uptime_s"]) == (alarm, boot - 1, 7, 50.0)
+    assert told["t"] is None, "its time of day is not known, and this one is another"
+    device.raises("obstacle")
+    assert device.sends(reason=0)[0] == alarm and len(device.outbox) == 0
+
+
 def test_without_known_receipts_an_acknowledged_alarm_has_arrived(device: Device, path: Path) -> None:
     device.raises("fall")
     assert device.sends(reason=0)

@@ -1,8 +1,9 @@
 """A computer of its own: a Debian kernel under QEMU, whose clock is made of instructions, and hands and ears in it.
 
 Theory of operation. QEMU interprets (TCG) and counts: each guest instruction takes 2**SHIFT ns of the guest's time, however long the
-host takes for it (-icount). So the guest does not notice how busy the host is, and nothing a story measures does either: all its times are
-the guest's CLOCK_MONOTONIC, all its waits end by that clock. `HUNG_S` is the host's patience with a guest that says nothing at all.
+host takes for it (-icount), and time in which the guest has nothing to do is skipped (sleep=off). So the guest does not notice how busy
+the host is, and nothing a story measures does either: all its times are the guest's CLOCK_MONOTONIC, all its waits end by that clock.
+`HUNG_S` is the host's patience with a guest that says nothing at all.
 A power cut is SIGKILL for QEMU: what the guest's kernel had not yet written to its disk is gone; what it had is in the host's file
 (cache=unsafe: without the host's own flushes, since the host lives on). The next boot gets the same disk.
 """
@@ -62,7 +63,7 @@ class Machine:
         self._port.unlink(missing_ok=True)
         words = ("console=ttyS0", "panic=-1", "quiet", "systemd.show_status=0", "systemd.journald.forward_to_console=1")
         options = f"""
-            -accel tcg,thread=single -icount shift={SHIFT} -rtc base=utc,clock=vm -cpu max -m {MEMORY_MB}
+            -accel tcg,thread=single -icount shift={SHIFT},sleep=off -rtc base=utc,clock=vm -cpu max -m {MEMORY_MB}
             -nodefaults -no-user-config -display none -no-reboot -kernel vmlinuz -initrd initrd.gz
             -drive file={self.disk.name},format=raw,if=virtio,cache=unsafe -device virtio-rng-pci -device virtio-serial-pci
             -chardev socket,id=agent,path={self._port},server=on,wait=off -device virtserialport,chardev=agent,name=agent

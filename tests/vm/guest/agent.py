@@ -42,4 +42,6 @@ with Path("/dev/virtio-ports/agent").open("r+b", buffering=0) as port:
         heard += data
         while b"\n" in heard:
             line, heard = heard.split(b"\n", 1)
-            port.write(json.dumps(done(json.loads(line))).encode() + b"\n")
+            answer = json.dumps(done(json.loads(line))).encode() + b"\n"
+            while answer:
+                answer = answer[port.write(answer) :]  # a virtio port takes 32 KiB at a time
