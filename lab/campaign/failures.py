@@ -47,6 +47,7 @@ class Due:
     met_s: float = 0.0  # running loop, since from_s
     from_s: float = 0.0
     again: bool = True  # by another life of the program too; False: it takes something that happened once, as the failure began
+    line: bool = False  # met once the buzzer's line is to be set to another level than it has: one that nobody writes cannot fail
 
 
 @dataclass(frozen=True)
@@ -266,9 +267,9 @@ def _buzzer_pin(luck: Random, config: Config) -> Failure:
 
     def begin(walk: "Walk") -> None:
         walk.bench.pin_broken(pin, errno.EIO)
-        walk.asks("locate")  # a line that nobody writes cannot fail
+        walk.asks("locate")  # so that somebody writes it, if nothing more urgent is on it
 
-    due = (Due(frozenset({"output_failed"}), lasts_s, 0.03, again=False),)
+    due = (Due(frozenset({"output_failed"}), lasts_s, 0.03, again=False, line=True),)
     return Failure(
         "its GPIO cannot be written, and somebody looks for the device", lasts_s, begin, lambda w: w.bench.pin_heals(pin), due, dumb=True
     )
@@ -531,10 +532,11 @@ def _lain_on(luck: Random, config: Config) -> Failure:
     due = (Due(frozenset({"button_stuck"}), lasts_s, met_s),)
 
     def clear(walk: "Walk") -> None:
-        """The caregiver has called, and clears it; again, where that did not arrive."""
+        """The caregiver has called, and clears it; again, where that did not arrive or a program started anew hears the button anew."""
         alarm = walk.verdicts[-1].alarm
-        if alarm is not None and walk.bench.clock.now_ns() < ns(walk.plan.onset_s):
-            walk.asks("clear", **{"for": alarm.id})
+        if walk.bench.clock.now_ns() < ns(walk.plan.onset_s):
+            if alarm is not None:
+                walk.asks("clear", **{"for": alarm.id})
             walk.later(3.0, partial(clear, walk))
 
     def begin(walk: "Walk") -> None:

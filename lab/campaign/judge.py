@@ -2,10 +2,10 @@
 
 1. No crash: no exception comes out of the device, of the GPIO library's thread, or of reading what it has recorded. (An output that raises
    is caught by its guard and told as a fault; such walks are counted apart.)
-2. No silent blindness. Each due is told in the verdict within BAR_S of running loop after its definition, and told on until its end; a
-   blind sense is neither "guarding" nor "clear" meanwhile; the sound is on the line within BAR_S too, not counting what is more urgent. A
-   program that hangs is killed, silenced, and the next one sounds within RESTARTED_S; the line is as the table of sounds has it in every
-   tick, and off between two lives.
+2. No silent blindness. Each due is told in the verdict within BAR_S of running loop after its definition, and told on until its end, but
+   for BAR_S where one cause of it follows another; a blind sense is neither "guarding" nor "clear" meanwhile; the sound is on the line
+   within BAR_S too, not counting what is more urgent. A program that hangs is killed, silenced, and the next one sounds within RESTARTED_S;
+   the line is as the table of sounds has it in every tick, and off between two lives.
 3. No critical alert lost: what the device raised has reached the caregiver in the end.
 4. A fall in a healthy instant is told, and its alert arrives.
 5. When the causes have ended, all is well within the row's bound, for WELL_S.
@@ -15,7 +15,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 
 from guardian.config import ns
 from guardian.contract import EVENTS
@@ -96,6 +96,11 @@ def _told(walk: Walk, result: Result, happening: Happening, due: Due, life: list
     if not during:
         return
     before = [look for look in life if look.t_ns < from_ns]
+    if due.line:
+        during = [*dropwhile(lambda look: not look.askew, during)]
+        if not during:
+            return
+        before = [during[0]]
     met_ns = (before[-1].ran_ns if before else during[0].ran_ns) + ns(due.met_s)
     owed = [look for look in during if look.ran_ns > met_ns + ns(BAR_S)]
     if not owed:
@@ -106,13 +111,24 @@ def _told(walk: Walk, result: Result, happening: Happening, due: Due, life: list
     if told is None:
         return
     result.told_s.setdefault(happening.kind.name, []).append((told.ran_ns - met_ns) / 1e9)
-    silent = next((look for look in owed if not _tells(look, due) or not _unsure(look, due)), None)
+    silent = _blind(owed, due)
     what = (
         "" if silent is None else f"{silent.verdict.state}, {silent.verdict.obstacle}, {silent.verdict.faults} at {silent.t_ns / 1e9:.2f} s"
     )
     result.check(2, silent is None, f"{happening.kind.name}: blind, and told: {what}")
     if not dumb and not _sounded_before(walk, due, from_ns):
         _heard(walk, result, happening, due, [look for look in life if look.t_ns >= from_ns], met_ns)
+
+
+def _blind(owed: list[Look], due: Due) -> Look | None:
+    """The first tick that says "guarding" or "clear" of a blind sense, or that has not told for BAR_S."""
+    told_ns = owed[0].ran_ns
+    for look in owed:
+        if _tells(look, due):
+            told_ns = look.ran_ns
+        if not _unsure(look, due) or look.ran_ns - told_ns > ns(BAR_S):
+            return look
+    return None
 
 
 def _tells(look: Look, due: Due) -> bool:

@@ -47,6 +47,7 @@ class Look(NamedTuple):
     life: int
     verdict: Verdict
     on: bool  # the buzzer's line
+    askew: bool  # ... is not as the table of sounds has it
 
 
 class Death(NamedTuple):
@@ -196,7 +197,7 @@ class Walk(Stage):
         broken = self.bench.pins.broken or self.bench.pins.line(self.config.buzzer.pin).broken
         if on != should and not broken:
             self.askew += 1
-        self.looks.append(Look(frame.t_ns, self._ran_ns, len(self.born_ns), verdict, on))
+        self.looks.append(Look(frame.t_ns, self._ran_ns, len(self.born_ns), verdict, on, on != should))
         for fault in frame.faults:
             if fault.name == "output_failed" and not fault.detail.startswith(("journal: ", "outbox: ", "recorder: ", "logbook: ")):
                 self.raised.add(fault.detail.partition(":")[0])
