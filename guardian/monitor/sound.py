@@ -6,7 +6,8 @@ pause; what just happened is played once. Of all that wants to sound, the highes
 wait, comes back when it can, so nothing is lost behind a warning; what happened once is dropped when it has waited `patience`,
 since a late chirp would say something that is no longer so. Faults take turns, a new one first. Finite sounds are kept apart by a
 short silence, or two codes would read as one; but what is more urgent than the one that has just ended would have cut it off, and does not
-wait: with that silence on top of the time that finding it takes, a fault would be heard later than half a second.
+wait: with that silence on top of the time that finding it takes, a fault would be heard later than half a second. (One that is only said
+again waits.)
 
 The coach's sounds (`coach_<cue>`) are chosen apart, after all that: one plays in ticks that are silent otherwise, outside the short silence
 after another code, and is cut off in the tick in which anything else sounds. Nothing above knows that they exist, so they delay nothing:
@@ -131,7 +132,7 @@ class SoundChoice:
             finite.append(reminder)
         if t_ns < m.quiet_until_ns:
             least = self._priority.get(m.ended, 0)
-            finite = [name for name in finite if self._priority[name] > least]
+            finite = [name for name in finite if self._priority[name] > least and name not in m.heard]
         chosen: str | None = None
         for name in looping + finite:
             if (

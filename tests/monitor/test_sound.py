@@ -84,6 +84,17 @@ def test_two_codes_are_kept_apart(config: Config) -> None:
     assert b - a >= config.sounds[first].length_ns // MS + config.policy.sound_apart_s * 1000 - 10
 
 
+def test_a_fault_said_again_keeps_its_distance_too_though_it_is_more_urgent(config: Config) -> None:
+    ear = Ear(config)
+    again_s = config.sounds["echo_stuck_low"].repeat_s or 0.0
+    length_s = config.sounds["echo_stuck_low"].length_ns / 1e9
+    ear.listen(again_s + length_s - 1, standing=("echo_stuck_low",))
+    ear.listen(6, standing=("echo_stuck_low", "output_failed"))
+    assert ear.names == ["echo_stuck_low", "output_failed", "echo_stuck_low"]
+    other, again = ear.begun[1][0], ear.begun[2][0]
+    assert again - other >= config.sounds["output_failed"].length_ns // MS + config.policy.sound_apart_s * 1000 - 10
+
+
 @pytest.mark.parametrize("chirp", ["press", "guarding", "self_test", "cleared"])
 def test_a_fault_does_not_wait_for_the_silence_after_a_chirp(chirp: str, config: Config) -> None:
     ear = Ear(config)

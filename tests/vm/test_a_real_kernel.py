@@ -288,7 +288,7 @@ def test_a_power_cut_in_an_alarm_loses_no_alert(machine: Machine, config: Config
     assert machine.state()["fall"] == "ON"
     assert machine.state()["alarm_id"] is not None
     again_s = sounded_s - float(started[-1])
-    assert again_s < 10, "most of it is Python's start on a slow processor"
+    assert again_s < 5, "most of it is Python's start on a slow processor"
     unbroken(machine)
     seen(f"FALLEN sounds again {again_s:.1f} s after the service was started; {fall['id']} of the boot before arrived")
     clear(machine)
@@ -298,8 +298,10 @@ def test_a_card_that_takes_no_more_writes_does_not_stop_the_guard(machine: Machi
     guarding(machine)
     restarts = machine.unit("NRestarts")
     machine.run("echo u >/proc/sysrq-trigger; sleep 1; ! touch /writable")  # as ext4 does with a card that fails
-    machine.wait("tail -n 5 /run/world/heard | grep /state | tail -n 1 | grep -E 'output_failed|disk_full'", 60)
-    first(machine, config, "output_failed", machine.now_s - 60, 120)
+    gone_s = machine.now_s
+    # the kernel takes what is written into a file that is open, and says nothing: the journal of steps is the first to notice
+    machine.wait("tail -n 5 /run/world/heard | grep /state | tail -n 1 | grep -E 'output_failed|disk_full'", 90)
+    first(machine, config, "output_failed", gone_s, 120)
     assert machine.state()["state"] == "GUARDING"
     assert machine.unit("NRestarts") == restarts
     sos = call_for_help(machine, config)
