@@ -131,6 +131,6 @@ def _parse(decoder: "msgspec.json.Decoder[T]", payload: bytes) -> T:
     if len(payload) > MAX_BYTES:
         raise BadPayload(f"{len(payload)} bytes; at most {MAX_BYTES} are read")
     try:
-        return decoder.decode(payload)
+        return decoder.decode(payload.decode())  # msgspec passes over a key that it does not know, whatever bytes are in it
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadPayload(str(error)) from error

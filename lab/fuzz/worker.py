@@ -43,11 +43,11 @@ def main() -> None:
     words = folder / "words.txt"
     words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words), encoding="ascii")
     known: set[str] = set()  # findings
-    limit = _memory() + SPARE_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
 
     def one(data: bytes) -> None:
         began_s = time.process_time()
+        resource.setrlimit(resource.RLIMIT_AS, (_memory() + SPARE_BYTES, hard))  # of this input: the fuzzer itself grows
         if began_s > end_s:
             os.kill(os.getpid(), signal.SIGINT)  # libFuzzer tells its figures and ends
         try:

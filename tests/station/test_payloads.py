@@ -25,6 +25,12 @@ def test_a_newer_devices_unknown_keys_do_no_harm() -> None:
     assert parse_event(msgspec.json.encode({**event(4), "v": 2, "place": {"x": [1]}})).seq == 4
 
 
+def test_a_key_that_nobody_knows_must_be_text_too() -> None:
+    told = msgspec.json.encode({**state(), "pulse": "fast"}).replace(b"fast", b"fa\xed\x01")
+    with pytest.raises(BadPayload, match="utf-8"):
+        parse_state(told)
+
+
 @pytest.mark.parametrize("key", contract.STATE_KEYS)
 def test_no_key_of_the_state_may_be_missing(key: str) -> None:
     told = state()
