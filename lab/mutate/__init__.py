@@ -10,3 +10,4 @@ ARGUED = Path(__file__).with_name("survivors.toml")
 SOURCES = ("guardian/monitor/*.py", "guardian/outputs/outbox.py")
 UNITS = {"guardian/monitor": ("tests/monitor",), "guardian/outputs": ("tests/outputs/test_outbox.py", "tests/outputs/test_mqtt.py")}
 STORIES = ("tests/test_scenarios.py", "tests/test_exercise_stories.py")
+QUIET = ("-o", "addopts=-p no:tpcp_snapshots", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist")  # for pytest

@@ -26,7 +26,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from lab.mutate import ARGUED, OUT, ROOT, STORIES, UNITS
+from lab.mutate import ARGUED, OUT, QUIET, ROOT, STORIES, UNITS
 from lab.mutate.drawing import Mutant, drawn
 from lab.mutate.judging import Court, Judgement
 from lab.mutate.knowing import learnt
@@ -160,7 +160,7 @@ def main() -> int:
         hypothesis.settings.load_profile("mutate")
         work = Work(left, results, args.jobs, args.minutes)
         tests = [path for paths in UNITS.values() for path in paths]
-        options = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", "-c", str(ROOT / "pyproject.toml")]
+        options = [*QUIET, "-p", "no:randomly", "-c", str(ROOT / "pyproject.toml")]
         pytest.main([*options, *(str(ROOT / path) for path in (*tests, *STORIES))], plugins=[work])
     return 0 if tell(mutants, results) else 1
 

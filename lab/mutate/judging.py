@@ -19,7 +19,7 @@ from types import FrameType
 
 import pytest
 
-from lab.mutate import ROOT
+from lab.mutate import QUIET, ROOT
 from lab.mutate.drawing import Mutant
 from lab.mutate.knowing import Known, differing, is_story
 from lab.mutate.planting import exchanged, import_afresh
@@ -165,7 +165,7 @@ class _Bench:
             return
         if not planted:  # the collected tests hold what was imported before
             os.chdir(ROOT)
-            pytest.main(["-x", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist", *names], plugins=[self])
+            pytest.main(["-x", *QUIET, *names], plugins=[self])
             return
         plugins = session.config.pluginmanager
         if not plugins.is_registered(self):
