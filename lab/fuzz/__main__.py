@@ -30,7 +30,7 @@ OUT = Path(__file__).parent.parent / "out" / "fuzz"
 MINUTES = 10.0
 HANG_S = 60  # by the clock on the wall, on a machine that may do other things too: the worker itself judges by processor time
 RESIDENT_MB = 3072
-ENOUGH = 72  # libFuzzer's exit status where the worker ended it, its time being over
+ENOUGH = 72  # libFuzzer's exit status where the worker ended it: its time is over, or it has grown
 STARTS_MAX = 5  # libFuzzer ends where an input hangs or eats all memory; so often it is begun again
 
 
@@ -56,20 +56,20 @@ def fuzzed(parser: str, minutes: float, seed: int) -> Run:
     for old in folder.glob("finding-*"):
         old.unlink()
     run = Run(parser)
-    for start in range(STARTS_MAX):
-        left_s = minutes * 60 - run.cpu_s
-        if left_s <= 0:
-            break
+    starts = stops = 0
+    while (left_s := minutes * 60 - run.cpu_s) > 1 and stops < STARTS_MAX:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = _worked(folder, parser, left_s, seed + start)
+        done = _worked(folder, parser, left_s, seed + starts)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         run.cpu_s += after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        starts += 1
         _add(run, done.stderr)
         if done.returncode in (0, ENOUGH):
-            break
+            continue
         run.broke_down = not list(folder.glob("finding-*"))
-        (folder / f"stopped-{start}.txt").write_text(done.stderr[-20000:], encoding="utf-8")
-        print(f"{parser}: the fuzzer stopped with status {done.returncode}: {folder}/stopped-{start}.txt", file=sys.stderr)
+        (folder / f"stopped-{stops}.txt").write_text(done.stderr[-20000:], encoding="utf-8")
+        print(f"{parser}: the fuzzer stopped with status {done.returncode}: {folder}/stopped-{stops}.txt", file=sys.stderr)
+        stops += 1
     run.findings = len({path.stem for path in folder.glob("finding-*")})
     run.corpus = sum(1 for _ in (folder / "corpus").iterdir())
     return run

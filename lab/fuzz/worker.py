@@ -23,6 +23,7 @@ from lab.fuzz import INSTRUMENTED
 
 SLOW_S = 2.0
 SPARE_BYTES = 1 << 30
+GROWN_BYTES = 3 << 29  # Atheris keeps something of each comparison it has seen: a worker so large gives way to a new one
 WHOLE = 0.8  # share of mutations that bend an input as a whole; libFuzzer's own do the rest
 
 
@@ -48,7 +49,7 @@ def main() -> None:
     def one(data: bytes) -> None:
         began_s = time.process_time()
         resource.setrlimit(resource.RLIMIT_AS, (_memory() + SPARE_BYTES, hard))  # of this input: the fuzzer itself grows
-        if began_s > end_s:
+        if began_s > end_s or _resident() > GROWN_BYTES:
             os.kill(os.getpid(), signal.SIGINT)  # libFuzzer tells its figures and ends
         try:
             parse(data)
@@ -88,6 +89,11 @@ def _escaped(word: str) -> str:
 def _memory() -> int:
     """Address space of this process, bytes."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def _resident() -> int:
+    """Of which in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _place(error: BaseException) -> str:
