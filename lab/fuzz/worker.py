@@ -53,8 +53,11 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGINT)  # libFuzzer tells its figures and ends
         try:
             parse(data)
-            if time.process_time() - began_s > SLOW_S:
-                raise targets.Broken(f"took {time.process_time() - began_s:.1f} s")
+            if time.process_time() - began_s > SLOW_S:  # twice: at times it is the target that opens something anew
+                began_s = time.process_time()
+                parse(data)
+                if (took_s := time.process_time() - began_s) > SLOW_S:
+                    raise targets.Broken(f"took {took_s:.1f} s")
         except (Exception, RecursionError, MemoryError) as error:  # noqa: BLE001  (whatever comes out is a finding)
             place = _place(error)
             if place not in known:

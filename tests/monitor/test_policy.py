@@ -418,6 +418,8 @@ def test_belt_on_the_table_is_not_worn_after_a_minute_and_walking_wakes_it(confi
     life.live(0.2)
     assert life.state is State.OFF
     assert life.told[-2:] == ["not_worn", "session_ended"]
+    alert = life.verdicts[-1].alert
+    assert alert is not None and alert.sound == "session_ended", "whoever has just put it down hears that it has stopped"
     life.moving = life.walking = True
     life.live(3.2)
     assert life.state in (State.SETTLING, State.GUARDING)

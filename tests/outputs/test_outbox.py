@@ -256,6 +256,11 @@ def test_a_refused_event_is_set_aside_and_never_blocks_the_next(device: Device) 
     device.tick(100)
     assert device.sends() == []
     device.outbox.connected(device.now_ns)
+    assert device.sends(reason=0x87) == [bad], "tried anew on a new connection"
+    assert device.faults() == ["event_refused"]
+    device.tick(6)
+    assert device.sends() == [], "refused again it is set aside at once"
+    device.outbox.connected(device.now_ns)
     assert device.sends(reason=0) == [bad], "the rights may have been put right"
     assert device.faults() == []
 
