@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 
 from guardian.monitor.estimate import Pose
@@ -55,6 +56,18 @@ def test_turning_is_about_the_vertical_wherever_it_points(axis: int) -> None:
         part = gathered(memory, one)
     assert part is not None
     assert part.turning == pytest.approx(0.6 * -0.2 + 0.8 * 0.7)
+
+
+def test_a_snapshot_in_the_middle_of_a_part_is_everything() -> None:
+    told = []
+    for forgets in (False, True):
+        memory = PartMemory()
+        for i in range(20):
+            if forgets:
+                memory = msgspec.convert(msgspec.to_builtins(memory), PartMemory)
+            told.append(gathered(memory, pose(i * 10 * MS, upward=i, ahead=-i, turning=0.1 * i, lean_deg=i)))
+    assert told[:20] == told[20:]
+    assert len([part for part in told if part]) == 6
 
 
 def test_a_part_may_be_two_milliseconds_short_and_no_nanosecond_more() -> None:
