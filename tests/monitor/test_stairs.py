@@ -51,6 +51,14 @@ def test_every_stair_from_standing_to_standing_counts(config: Config, stairs: in
     assert who.stand(5.0) == 0, "once"
 
 
+@pytest.mark.parametrize("stairs", [3, 4, 5, 8])
+def test_a_stair_taken_in_a_large_and_a_small_push_is_one(config: Config, stairs: int) -> None:
+    who = Climber(config)
+    who.stand()
+    found = sum(who.climb(1, 0.7 * RISER_M, 0.0) + who.climb(1, 0.3 * RISER_M, 0.0) for _ in range(stairs))
+    assert found + who.stand() == stairs
+
+
 def test_a_flight_that_began_before_the_first_stand_is_not_counted(config: Config) -> None:
     who = Climber(config)
     who.climb(5)
