@@ -209,3 +209,168 @@ def test_real_walks_and_runs_with_tilted_belts_are_upright_and_settled(config: C
     assert sum(pose.posture is Posture.UPRIGHT for pose in seen[600:]) == len(seen[600:])
     assert sum(pose.settled for pose in seen[150:]) / len(seen[150:]) > 0.9
     assert sum(lean_deg(pose) < 25 for pose in seen[600:]) / len(seen[600:]) > 0.95
+
+
+# --- exactly ----------------------------------------------------------------------------------------------------------------------------
+
+
+def about(axis: np.ndarray, angle: float) -> np.ndarray:
+    """The matrix that turns by an angle about any axis (Rodrigues)."""
+    x, y, z = axis / np.linalg.norm(axis)
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.asarray(np.eye(3) + math.sin(angle) * cross + (1.0 - math.cos(angle)) * (cross @ cross))
+
+
+@pytest.mark.parametrize("axis", [(0.3, -0.4, 0.8), (-0.5, 0.2, 0.75), (0.1, 0.6, 0.7)])
+def test_everything_is_told_in_the_frame_of_who_stands_upright(config: Config, axis: tuple[float, float, float]) -> None:
+    """The smallest turn that brings this wearer's vertical to z."""
+    stance = np.array(axis) / np.linalg.norm(axis)
+    turn = about(np.cross(stance, (0.0, 0.0, 1.0)), math.acos(stance[2]))
+    attitude = Attitude(config, Calibration(up=axis, gyro_bias=(0.01, -0.02, 0.03), height_m=0.95))
+    accel, rate = np.array([1.0, -2.0, 9.0]), np.array([0.5, -0.3, 0.2])
+    pose = attitude.step(sample(7, accel, rate))
+    box_up = accel / np.linalg.norm(accel)
+    assert pose.t_ns == 7
+    assert pose.box_up == pytest.approx(tuple(box_up), abs=1e-12)
+    assert pose.up == pytest.approx(tuple(turn @ box_up), abs=1e-12)
+    assert pose.lean_cos == pytest.approx(float(stance @ box_up), abs=1e-12)
+    assert pose.accel == pytest.approx(tuple(turn @ accel), abs=1e-12)
+    assert pose.gyro == pytest.approx(tuple(turn @ (rate - (0.01, -0.02, 0.03))), abs=1e-12)
+    assert pose.measured_rate == tuple(rate)
+    assert pose.vertical_m_s2 == pytest.approx(float(np.linalg.norm(accel)) - G, abs=1e-12)
+    assert pose.norm_g == pytest.approx(float(np.linalg.norm(accel)) / G, abs=1e-12)
+
+
+def test_until_a_stance_is_known_the_boxs_axes_are_the_wearers(config: Config) -> None:
+    accel, rate = np.array([3.0, -4.0, 8.0]), np.array([0.5, -0.3, 0.2])
+    pose = Attitude(config).step(sample(0, accel, rate))
+    assert (pose.accel, pose.gyro, pose.up, pose.lean_cos) == (tuple(accel), tuple(rate), pose.box_up, pose.box_up[2])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_the_air_the_vertical_is_turned_by_the_gyroscope_alone(config: Config, seed: int) -> None:
+    """From one sample to the next about the mean of their rates, by 2 atan(angle / 2): a rational rotation."""
+    attitude, random = Attitude(config), np.random.default_rng(seed)
+    start, spin = random.normal((0.0, 0.0, 9.0), 2.0), np.zeros(3)
+    poses(attitude, [sample(i * STEP_NS, start, spin) for i in range(100)])
+    up = start / np.linalg.norm(start)
+    for i in range(100, 140):
+        before, spin = spin, random.normal(0.0, 20.0, 3)
+        pose = attitude.step(sample(i * STEP_NS, np.zeros(3), spin))
+        mean = (before + spin) / 2
+        up = about(mean, -2.0 * math.atan(0.5 * float(np.linalg.norm(mean)) * 0.01)) @ up
+        assert pose.box_up == pytest.approx(tuple(up), abs=1e-9)
+
+
+def test_a_first_sample_in_free_fall_says_nothing_of_up(config: Config) -> None:
+    pose = Attitude(config).step(sample(0, np.zeros(3), np.zeros(3)))
+    assert (pose.box_up, pose.trusted, pose.posture) == ((0.0, 0.0, 1.0), False, Posture.UNKNOWN)
+
+
+def test_the_size_of_gravity_is_believed_near_one_g_and_no_more_three_times_as_far(config: Config) -> None:
+    level_g = config.estimate.level_g
+
+    def trusted(*sizes_g: float) -> list[bool]:
+        """After 12 s of each."""
+        attitude, t_ns, said = Attitude(config), 0, []
+        for size_g in sizes_g:
+            for _ in range(1200):
+                t_ns += STEP_NS
+                pose = attitude.step(sample(t_ns, np.array([0.0, 0.6, 0.8]) * size_g * G, np.zeros(3)))
+            said.append(pose.trusted)
+        return said
+
+    for side in (1.0, -1.0):
+        assert trusted(1.0 + side * (level_g + 0.01), 1.0 + side * (level_g - 0.01)) == [False, True]
+        near, far = 1.0 + side * (3.0 * level_g - 0.01), 1.0 + side * (3.0 * level_g + 0.01)
+        assert trusted(1.0, near, far, near, 1.0) == [True, True, False, False, True]
+
+
+def test_posture_changes_at_its_two_angles(config: Config) -> None:
+    upright, down = config.estimate.upright_deg, config.estimate.down_deg
+    for to_deg, posture in (
+        (upright - 0.5, Posture.UPRIGHT),
+        (upright + 0.5, Posture.LEANING),
+        (down - 0.5, Posture.LEANING),
+        (down + 0.5, Posture.DOWN),
+    ):
+        for side in (1.0, -1.0):
+            attitude, wearer = Attitude(config), Wearer()
+            poses(attitude, wearer.stay(3.0) + wearer.lean(side * to_deg, 3.0))
+            assert poses(attitude, wearer.stay(5.0))[-1].posture is posture, (side, to_deg)
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_settled_is_a_vertical_that_moves_by_less_than_its_bound_in_its_time(config: Config, axis: str) -> None:
+    bound_deg_s = config.estimate.settled_deg / config.estimate.settled_s
+    for share, settled in ((0.97, True), (1.03, False)):
+        deg_s = share * bound_deg_s
+        attitude = Attitude(config)
+        rate = np.radians(deg_s) * np.array([axis == "x", axis == "y", False], dtype=float)
+        said = []
+        for i in range(400):
+            down = turned(axis, deg_s * 0.01 * i)
+            said.append(attitude.step(sample(i * STEP_NS, down.T @ np.array([0.0, 0.0, G]), rate)).settled)
+        assert said[330:] == [settled] * 70
+
+
+def still_seconds(config: Config, samples: list[ImuSample]) -> list[int]:
+    """Where a still second ends, by the rule as it is written."""
+    e, begun, ends = config.estimate, list[ImuSample](), []
+    for i, one in enumerate(samples):
+        begun.append(one)
+        spans = [max(s.gyro[k] for s in begun) - min(s.gyro[k] for s in begun) for k in range(3)]
+        norms = [math.hypot(*s.accel) for s in begun]
+        if max(spans) >= 2 * math.radians(e.still_gyro_deg_s) or max(norms) - min(norms) >= 2 * e.still_accel_g * G:
+            begun = [one]
+        elif one.t_ns - begun[0].t_ns >= e.still_s * 1e9:
+            ends.append(i)
+            begun = []
+    return ends
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_still_second_is_one_in_which_no_rate_and_no_size_leaves_its_range(config: Config, seed: int) -> None:
+    random, samples, wander = np.random.default_rng(seed), [], np.zeros(4)
+    for i in range(6000):
+        wander = 0.98 * wander + random.normal(0.0, 0.13, 4)  # of its bound
+        rate = math.radians(config.estimate.still_gyro_deg_s) * wander[:3]
+        samples.append(sample(i * STEP_NS, np.array([0.0, 0.0, (1.0 + config.estimate.still_accel_g * wander[3]) * G]), rate))
+    ends = still_seconds(config, samples)
+    assert 5 < len(ends) < 45
+    assert [i for i, pose in enumerate(poses(Attitude(config), samples)) if pose.still] == ends
+
+
+def test_the_means_of_a_still_second_are_those_of_its_samples(config: Config) -> None:
+    attitude, random = Attitude(config), np.random.default_rng(3)
+    samples = [
+        sample(i * STEP_NS, np.array([1.0, 2.0, 9.5]) + random.normal(0, 0.05, 3), random.normal(0.03, 0.005, 3)) for i in range(101)
+    ]
+    assert poses(attitude, samples)[-1].still
+    norm_g, rate = attitude.still_means
+    assert norm_g == pytest.approx(np.mean([math.hypot(*one.accel) for one in samples]) / G, abs=1e-12)
+    mean_rate = np.mean([one.gyro for one in samples], axis=0)
+    assert rate == pytest.approx(float(np.linalg.norm(mean_rate)), abs=1e-12)
+    stance = np.mean([one.accel for one in samples], axis=0)
+    upright = attitude.step(sample(101 * STEP_NS, stance, mean_rate))
+    assert upright.accel == pytest.approx((0.0, 0.0, float(np.linalg.norm(stance))), abs=1e-9), "its mean is this wearer's upright"
+    assert upright.measured_rate == tuple(mean_rate)
+    assert upright.gyro == pytest.approx(tuple(attitude_turn(stance) @ (mean_rate * (1.0 - config.estimate.bias_gain))), abs=1e-9)
+
+
+def attitude_turn(stance: np.ndarray) -> np.ndarray:
+    """The smallest turn that brings a stance to z."""
+    return about(np.cross(stance, (0.0, 0.0, 1.0)), math.acos(stance[2] / np.linalg.norm(stance)))
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_a_snapshot_at_any_sample_is_everything(config: Config, calibrated: bool) -> None:
+    calibration = Calibration(up=(0.1, 0.2, 0.9), gyro_bias=(0.01, 0.0, 0.0), height_m=0.95) if calibrated else None
+    wearer = Wearer(FORWARD, noise_g=0.003, noise_deg_s=0.05)
+    samples = wearer.stay(2.0) + wearer.walk(6.0) + wearer.stay(1.5)
+    whole = poses(Attitude(config, calibration), samples)
+    for cut in (0, 1, 30, 150, 500, 790):
+        before, after = Attitude(config, calibration), Attitude(config)
+        poses(before, samples[:cut])
+        after.memory = msgspec.convert(msgspec.to_builtins(before.memory), type(before.memory))
+        assert poses(after, samples[cut:]) == whole[cut:]

@@ -1,5 +1,6 @@
 """Three truths: yes, no, don't know."""
 
+import msgspec
 import pytest
 
 from guardian.config import CHIP_LSB, Config
@@ -291,3 +292,69 @@ def test_small_hiccups_are_no_fault_but_a_loop_far_behind_is(day: Day) -> None:
         day.live(1)
         assert names(day.live(0.01, late_ns=60_000_000)) == []
     assert "loop_late" in names(day.live(2, late_ns=60_000_000))
+
+
+def samples(*moments: tuple[float, float, float], every_ns: int = TICK_NS) -> tuple[ImuSample, ...]:
+    """Both sensors alike."""
+    return tuple(ImuSample(i * every_ns, moment, moment, False) for i, moment in enumerate(moments))
+
+
+def test_a_sensor_is_silent_a_nanosecond_after_its_periods_and_lateness_is_none_of_its_time(config: Config) -> None:
+    rows = {"imu_silent": config.health.imu, "echo_silent": config.health.echo}
+    for fault, row in rows.items():
+        bound_ns = round(row.period_ms * row.silent_periods * 1e6)
+        for late_ns in (0, 300_000_000):
+            health = Health(config)
+            noise = samples((0.1, 0.2, 9.8), (0.2, 0.3, 9.7))
+            health.step(Frame(0, imu=noise, echo=Echo(0, 1, None, "nothing")))
+            health.step(Frame(late_ns, late_ns=late_ns))
+            assert fault not in names(health.step(Frame(late_ns + bound_ns)))
+            assert fault in names(health.step(Frame(late_ns + bound_ns + 1)))
+            assert fault in names(health.step(Frame(late_ns + bound_ns + 2, late_ns=1_000)))
+
+
+@pytest.mark.parametrize("value", [0.0, 9.8])
+def test_a_chip_that_says_the_same_from_power_on_is_stuck_after_its_time(config: Config, value: float) -> None:
+    stuck = round(config.health.stuck_s * 1e9) // TICK_NS
+    health, told = Health(config), []
+    for one in samples(*[(value, value, value)] * (stuck + 5)):
+        told.append(names(health.step(Frame(one.t_ns, imu=(one,), echo=Echo(one.t_ns, 1, None, "nothing")))))
+    seen = 0 if value == 0.0 else 1  # that a value stays shows with the second sample; a chip that says nothing but zeros with the first
+    assert told.index(["imu_stuck"]) == stuck + seen
+
+
+@pytest.mark.parametrize("sensor", ["accel", "gyro"])
+@pytest.mark.parametrize(("frozen", "moves"), [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)])
+def test_a_frozen_axis_is_told_whichever_other_moves(config: Config, sensor: str, frozen: int, moves: int) -> None:
+    lsb = CHIP_LSB[config.imu.chip][0 if sensor == "accel" else 1]
+    for counts, found in ((config.health.stuck_moving_counts - 1, []), (config.health.stuck_moving_counts + 1, ["imu_stuck"])):
+        health = Health(config)
+        for i in range(120):
+            sway = (1.0, 0.0)[i % 2] * lsb  # the chip's noise
+            moving = [sway, sway, sway]
+            moving[frozen], moving[moves] = 0.5, counts * lsb * (i % 2)
+            vector = (moving[0], moving[1], moving[2])
+            quiet = (sway, -sway, 9.8 + sway)
+            one = ImuSample(i * TICK_NS, vector, quiet, False) if sensor == "accel" else ImuSample(i * TICK_NS, quiet, vector, False)
+            condition = health.step(Frame(one.t_ns, imu=(one,), echo=Echo(one.t_ns, i, None, "nothing")))
+        assert names(condition) == found, counts
+
+
+def test_a_snapshot_in_any_trouble_is_everything(config: Config) -> None:
+    def trouble(day: Day, part: int) -> Condition:
+        day.imu, day.echo = part % 3 != 1, part % 4 != 2
+        day.saturated, day.button = part % 5 == 3, part % 2 == 1
+        day.supply = Supply(part % 2 == 0, 0.1 * part)
+        condition = day.live(0.7, late_ns=40_000_000 if part == 4 else 0)
+        day.health.still_second(1.0 if part % 2 else 0.5, 0.01)
+        return condition
+
+    for cut in range(8):
+        whole, again = Day(config), Day(config)
+        for part in range(cut):
+            trouble(whole, part)
+            trouble(again, part)
+        kept = msgspec.to_builtins(again.health.memory)
+        again.health = Health(config)
+        again.health.memory = msgspec.convert(kept, type(again.health.memory))
+        assert [trouble(again, part) for part in range(cut, 8)] == [trouble(whole, part) for part in range(cut, 8)]

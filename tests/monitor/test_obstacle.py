@@ -612,3 +612,105 @@ def test_a_wall_that_appears_is_told_after_two_pings(before: list[float | None],
     assert second.gap.distance_m is not None
     assert wall - 0.3 <= second.gap.distance_m <= wall + 0.15  # in the way of something closing: nearer, never further
     assert third.near or wall > 0.4
+
+
+# --- numbers told ---------------------------------------------------------------------------------------------------------------------
+
+PERIOD_S = 0.066667
+
+
+@pytest.mark.parametrize("speed_m_s", [0.12, 0.4, 0.9, 1.7])
+def test_distance_speed_and_time_to_collision_are_those_of_the_tick_and_the_rule_keeps_its_limits(speed_m_s: float) -> None:
+    pings = Pings()
+    start_m = 4.0 if speed_m_s > 0.2 else 0.9
+    last = CLEAR
+    for k in range(int((start_m - 0.52) / speed_m_s / PERIOD_S)):
+        behind = pings.hear(start_m - speed_m_s * PERIOD_S * k)[0]
+        if k < CONFIG.obstacle.speed_pings - 1:
+            continue
+        distance_m = start_m - speed_m_s * (PERIOD_S * k + 0.03)  # 30 ms after the ping
+        ttc_s = distance_m / speed_m_s
+        assert behind.gap.distance_m == pytest.approx(distance_m, abs=1e-6)
+        assert behind.gap.closing_m_s == pytest.approx(speed_m_s, abs=1e-6)
+        assert behind.gap.ttc_s == pytest.approx(ttc_s, rel=1e-5)
+        assert behind.gap.age_ns == 30_000_000
+        if k >= CONFIG.obstacle.sure_pings - 1:
+            if abs(ttc_s - WALK.stop_ttc_s) > 1e-4 and abs(ttc_s - WALK.caution_ttc_s) > 1e-4:
+                assert behind.obstacle is (STOP if ttc_s < WALK.stop_ttc_s else CAUTION if ttc_s < WALK.caution_ttc_s else CLEAR)
+            assert behind.sounding is (behind.obstacle is not CLEAR)
+            last = behind.obstacle
+    assert last is (CLEAR if speed_m_s == 0.12 else STOP)
+
+
+def test_slower_than_standing_sway_there_is_no_time_to_collision() -> None:
+    least_m_s = CONFIG.obstacle.closing_min_m_s
+    for speed_m_s, told_ in ((least_m_s - 0.001, False), (least_m_s + 0.001, True), (-0.5, False)):
+        said = Pings().hear(*[1.0 - speed_m_s * PERIOD_S * k for k in range(20)])
+        assert (said[-1].gap.ttc_s is not None) is told_
+
+
+def test_who_steps_in_ahead_is_heard_however_long_nothing_was() -> None:
+    said = Pings().hear(*[None] * 200, *[1.3 - 0.067 * k for k in range(5)])
+    assert [(b.obstacle, b.sounding) for b in said[-3:]] == [(CLEAR, False), (STOP, True), (STOP, True)]
+
+
+def test_what_was_off_the_line_before_a_ping_on_it_draws_no_line() -> None:
+    pings = Pings()
+    pings.hear(*[2.0] * 15)
+    behind = pings.hear(2.12, 2.0, 2.08)[-1]  # a ghost, the wall, and the wall that begins to go
+    at, metres_ = (-4, -3, -1, 0), (2.0, 2.0, 2.0, 2.08)  # the last of the line, the ghost left out
+    mean_at, mean_m = sum(at) / 4, sum(metres_) / 4
+    slope = sum((x - mean_at) * (d - mean_m) for x, d in zip(at, metres_, strict=True)) / sum((x - mean_at) ** 2 for x in at)
+    assert behind.gap.closing_m_s == pytest.approx(-slope / PERIOD_S, rel=1e-6)
+    assert behind.gap.distance_m == pytest.approx(mean_m - slope * mean_at + slope * 0.03 / PERIOD_S, rel=1e-6)
+
+
+def test_what_closes_where_the_floor_should_be_is_told_once_a_step_is_averaged() -> None:
+    lean_deg, speed_m_s = 10.0, 0.8
+    floor = floor_m(lean_deg) or 0.0
+    said = Pings(pose=pose(0, lean_deg)).hear(*[1.09 * floor - speed_m_s * PERIOD_S * k for k in range(9)])
+    assert [b.obstacle for b in said[1:]] == [UNKNOWN] * (CONFIG.obstacle.sure_pings - 2) + [CAUTION] * 2
+    assert [b.gap.distance_m for b in said[1:7]] == [None] * 6
+
+
+def test_the_floor_that_comes_nearer_for_a_moment_is_still_the_floor() -> None:
+    lean_deg = 20.0
+    jerk = [1.08, 1.02, 0.97, 0.92, 0.96, 1.0]  # of where the pitch has it
+    assert jerk[0] - jerk[3] > CONFIG.obstacle.floor_closing_m_s * 3 * PERIOD_S
+    said = Pings(pose=pose(0, lean_deg)).hear(*[share * (floor_m(lean_deg) or 0.0) for share in jerk])
+    assert {(b.obstacle, b.gap.distance_m) for b in said} == {(UNKNOWN, None)}
+
+
+def test_who_stands_is_warned_of_what_comes_except_where_it_may_be_the_floor() -> None:
+    lean_deg, step_m = 10.0, 0.1  # a ping
+    floor, doubt = floor_m(lean_deg) or 0.0, CONFIG.obstacle.floor_doubt
+    nearest_m, farthest_m = (1.0 - doubt) * floor, (1.0 + doubt) * floor
+    for first_m in (nearest_m - 0.002, nearest_m + 0.002, farthest_m - 0.002, farthest_m + 0.002):
+        start_m = first_m + step_m * math.floor((4.0 - first_m) / step_m)
+        path = [start_m - step_m * k for k in range(28)]
+        said = Pings(pose=pose(0, lean_deg), stride=Stride(direction=Direction.STILL)).hear(*path)
+        for d, behind in list(zip(path, said, strict=True))[8:]:
+            if nearest_m <= d <= farthest_m:
+                assert behind.obstacle is CLEAR, d
+            else:
+                assert behind.obstacle is (CAUTION if d > farthest_m else STOP), d
+
+
+def test_the_floor_at_the_ranges_edge_hides_the_way_and_shows_it_again_a_little_farther_out() -> None:
+    tolerance = CONFIG.obstacle.floor_tolerance
+
+    def leaning(metres_: float) -> Pose:
+        return pose(0, math.degrees(math.asin(HEIGHT_M / metres_)) - HALF_DEG)
+
+    pings = Pings()
+
+    def hear(metres_: float) -> Obstacle:
+        pings.arguments["pose"] = leaning(metres_)
+        return pings.hear(*[metres_] * 15)[-1].obstacle
+
+    hides_m, shows_m = (1.0 - tolerance) * RANGE_M, (1.0 - tolerance / 2) * RANGE_M
+    assert hear(hides_m + 0.01) is CLEAR
+    assert hear(hides_m - 0.01) is UNKNOWN
+    assert hear(shows_m - 0.01) is UNKNOWN
+    assert hear(shows_m + 0.01) is CLEAR
+    assert hear(shows_m - 0.01) is CLEAR

@@ -164,6 +164,45 @@ def test_leaning_back_brings_the_risers_nearer_and_they_are_expected_there() -> 
     assert not warned(pings.hear(*risers(steepest_m * 0.8, 0.26, 6)))
 
 
+def riser_limit_m(lean_deg: float) -> float:
+    """Nearer than any riser of the steepest stairs can be, to whom leans back by so much."""
+    beam = math.radians(lean_deg + 15.0)
+    return CONFIG.obstacle.riser_share * 0.95 / (math.sin(beam) + CONFIG.obstacle.riser_slope * math.cos(beam))
+
+
+@pytest.mark.parametrize("short_m", [0.002, -0.002], ids=["nearer", "farther"])
+@pytest.mark.parametrize(("lean_deg", "trusted"), [(12.0, True), (0.0, True), (-20.0, True), (12.0, False)])
+def test_a_thing_on_the_stairs_is_told_at_the_third_ping_nearer_than_a_riser_can_be(lean_deg: float, trusted: bool, short_m: float) -> None:
+    limit_m, step_m = riser_limit_m(lean_deg if trusted else 0.0), 0.04
+    first_m = limit_m - short_m  # the third, 8 cm on, is not yet near
+    path = [first_m + step_m * (12 - k) for k in range(17)]
+    said = Pings(exercise=STAIRS, pose=replace(pose(0, lean_deg), trusted=trusted)).hear(*path)
+    inside = next(k for k, d in enumerate(path) if d < limit_m)
+    assert inside == (12 if short_m > 0.0 else 13)
+    assert not warned(said[: inside + 2])
+    assert all(b.obstacle in (CAUTION, STOP) and b.sounding for b in said[inside + 2 :])
+
+
+def test_upright_is_taken_where_the_pitch_is_not_known_on_stairs() -> None:
+    path = [1.2 - 0.04 * k for k in range(18)]
+    assert Pings(exercise=STAIRS, pose=None).hear(*path) == Pings(exercise=STAIRS, pose=pose(0, 0.0)).hear(*path)
+
+
+def test_a_warning_on_the_stairs_ends_a_little_beyond_its_limit() -> None:
+    farthest_m, release_m = riser_limit_m(0.0) - 0.005, CONFIG.obstacle.near_release_m
+    comes = [farthest_m + 0.02 * (10 - k) for k in range(13)]
+    leans = [k / 100 for k in range(1200)]  # leaning back brings the limit nearer
+    first_out = next(lean for lean in leans if riser_limit_m(lean) + release_m < farthest_m)
+    assert riser_limit_m(first_out - 1.0) < farthest_m, "as long as it is told, a little more is"
+    for lean_deg, told in ((first_out - 0.05, True), (first_out + 0.05, False)):
+        pings = Pings(exercise=STAIRS, pose=pose(0, 0.0))
+        assert pings.hear(*comes)[-1].obstacle is CAUTION
+        pings.arguments["pose"] = pose(0, lean_deg)
+        assert warned([pings.step(later_s=0.01)]) is told
+        pings.arguments["pose"] = pose(0, first_out - 0.05)
+        assert warned([pings.step(later_s=0.02)]) is told, "once it has ended, the limit holds"
+
+
 # --- treadmill ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +298,13 @@ def test_ghosts_neither_move_the_place_nor_cry_drift() -> None:
     assert not warned(said)
 
 
+def test_a_console_that_is_seen_anew_is_judged_once_a_step_is_averaged() -> None:
+    pings = Pings(exercise=TREADMILL)
+    assert not warned(pings.hear(*seconds(0.9, 15)))
+    said = pings.hear(*seconds(0.5, 1))
+    assert [b.obstacle for b in said[:8]] == [CLEAR] * (CONFIG.obstacle.sure_pings - 1) + [CAUTION]
+
+
 # --- lunges ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +365,22 @@ def test_the_floor_seen_by_a_belt_that_sinks_is_no_obstacle() -> None:
     pings = Pings(exercise=LUNGES, stride=STANDS, pose=pose(0, 10.0))
     for _ in range(5):
         assert not warned(pings.hear(*seconds(floor_m, 1), *sinking)[5:])
+
+
+def test_the_room_is_enough_to_the_millimetre_and_said_to_be_again_a_little_farther_out() -> None:
+    clear_m, release_m = LUNGES.clear_m, CONFIG.obstacle.near_release_m
+    assert clear_m is not None
+    assert not warned(Pings(exercise=LUNGES, stride=STANDS).hear(*seconds(clear_m, 3)))
+    for farther_m, told in ((release_m - 0.001, True), (release_m + 0.001, False)):
+        pings = Pings(exercise=LUNGES, stride=STANDS)
+        assert pings.hear(*seconds(clear_m - 0.001, 1))[-1].warning == "no_room"
+        assert (pings.hear(*seconds(clear_m + farther_m, 1))[-1].warning == "no_room") is told
+
+
+def test_in_a_lunge_the_near_limit_is_asked_of_what_is_heard_and_not_of_what_would_be() -> None:
+    pings = Pings(exercise=LUNGES, stride=STANDS)
+    pings.hear(*seconds(1.4, 2), *way(1.4, 0.55, 0.9))
+    assert not any(b.near for b in pings.hear(*seconds(None, 1))), "it would have come to 0.1 m"
 
 
 # --- all ------------------------------------------------------------------------------------------------------------------------------
