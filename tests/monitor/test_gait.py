@@ -433,9 +433,9 @@ def test_the_way_is_said_where_the_correlation_is_sure_and_kept_a_little_longer(
         )
         return {stride.direction for stride in strides[600:]}
 
+    assert walk(told, 0.2) == {Direction.UNKNOWN}
     assert walk(told, 0.325) == {Direction.UNKNOWN}
     assert walk(told, 0.4) == {Direction.FORWARD}
     assert walk(told, 0.325) == {Direction.FORWARD}
     assert walk(told, 0.25) == {Direction.UNKNOWN}
-    assert walk(told, 0.325) == {Direction.UNKNOWN}
     assert walk(Told(config), -0.4) == {Direction.BACKWARD}
