@@ -253,7 +253,7 @@ def test_an_exercise_more_is_a_row_more() -> None:
     row = msgspec.to_builtins(CONFIG.exercises["walk"]) | {"label": "crab walk"}
     row["coach"] |= {"unit": "m", "dose": 30, "dose_most": 90, "warm_up_s": 0}
     life = training("crab", exercises={"crab": row})
-    assert at(life).phase is Phase.WORK
+    assert (at(life).phase, at(life).done) == (Phase.WORK, 0.0)
     life.walk(BACKWARD, 61)
     assert at(life).phase is Phase.DONE
     life.tick(commands=[Command("exercise", "c", None, "walk")])
