@@ -147,6 +147,70 @@ def test_four_sprints_with_rests_between_them() -> None:
     assert summary["done"] == pytest.approx(80, abs=4)
 
 
+def test_each_mark_says_what_it_is_the_mark_of() -> None:
+    life = training("run", coach={"cues": {cue: {"told_s": 0.0} for cue in ("work", "rest", "again")}})
+    for _ in range(4):
+        life.walk(BACKWARD, 10.5, speed_m_s=2.0, cadence=160)
+        life.live(61)
+    assert [event.evidence for event in life.events if event.event_type == "coach"] == [
+        {"cue": "work", "dose": 20, "unit": "m", "sets": 4},
+        *(
+            mark
+            for number in (1, 2, 3)
+            for mark in (
+                {"cue": "rest", "set": number, "sets": 4, "rest_s": 60},
+                {"cue": "again", "set": number + 1, "sets": 4},
+            )
+        ),
+        {"cue": "done", "dose": 20, "unit": "m", "sets": 4},
+    ]
+    life = training("walk")
+    life.walk(BACKWARD, 151)
+    assert told(life, "half") == [{"cue": "half", "dose": 300, "unit": "s", "sets": 1}]
+
+
+def test_caregivers_are_told_of_the_first_set_and_of_the_first_session_in_ten_minutes() -> None:
+    life = training("run")
+    for _ in range(3):
+        life.walk(BACKWARD, 10.5, speed_m_s=2.0, cadence=160)
+        life.live(61)
+    ended(life)
+    life.press()
+    life.live(2)
+    life.walk(BACKWARD, 6, speed_m_s=2.0, cadence=160)
+    life.live(3)
+    heard = [name for name in life.heard() if name.startswith("coach_")]
+    assert heard == ["coach_work", *["coach_rest", "coach_again"] * 3, "coach_work"]
+    assert life.cues() == ["work", "rest", "again"]
+
+
+def test_the_rest_goes_on_while_nobody_guards() -> None:
+    life = training("run")
+    life.walk(BACKWARD, 10.5, speed_m_s=2.0, cadence=160)
+    life.imu_ok = False
+    life.live(30)
+    assert life.state is State.SETTLING
+    assert at(life).spent_s == pytest.approx(30, abs=0.5)
+    life.imu_ok = True
+    life.live(31)
+    assert (at(life).phase, at(life).set_number) == (Phase.WORK, 2)
+
+
+def test_the_first_lunge_of_a_rest_begins_the_next_set_and_each_set_has_its_own() -> None:
+    life = training("lunges", exercises={"lunges": {"coach": {"dose": 2, "dose_most": 4, "sets": 2, "rest_s": 60}}})
+    for leg in ("left", "left", "left", "right"):
+        life.lunge(leg)
+    assert (at(life).phase, at(life).done) == (Phase.WORK, 1.5)
+    for phase, set_number, done in ((Phase.REST, 1, 2.0), (Phase.WORK, 2, 0.5), (Phase.WORK, 2, 1.0)):
+        life.reps = replace(life.reps, lunges_right=life.reps.lunges_right + 1)
+        life.live(0.1)  # one look of the coach
+        assert (at(life).phase, at(life).set_number, at(life).done) == (phase, set_number, done)
+    for _ in range(2):
+        life.lunge("left")
+    assert at(life).phase is Phase.DONE
+    assert ended(life)["done"] == 4
+
+
 def test_a_rest_ends_when_the_next_set_is_begun_and_coming_down_forward_begins_none() -> None:
     life = training("stairs")
     life.climb(5)
@@ -189,7 +253,7 @@ def test_an_exercise_more_is_a_row_more() -> None:
     row = msgspec.to_builtins(CONFIG.exercises["walk"]) | {"label": "crab walk"}
     row["coach"] |= {"unit": "m", "dose": 30, "dose_most": 90, "warm_up_s": 0}
     life = training("crab", exercises={"crab": row})
-    assert at(life).phase is Phase.WORK
+    assert (at(life).phase, at(life).done) == (Phase.WORK, 0.0)
     life.walk(BACKWARD, 61)
     assert at(life).phase is Phase.DONE
     life.tick(commands=[Command("exercise", "c", None, "walk")])
@@ -280,6 +344,29 @@ def test_a_lunge_that_drops_or_hardly_sinks_is_said_with_its_leg() -> None:
     life.live(20)
     life.lunge("left", depth_m=0.05)
     assert told(life, "deeper") == [{"cue": "deeper", "depth_m": 0.05, "limit": 0.12, "leg": "left"}]
+
+
+def test_a_lunge_right_at_its_bounds_is_a_good_one() -> None:
+    life = training("lunges")
+    life.lunge("left", down_s=0.5, up_s=0.5, depth_m=0.12)
+    assert life.cues() == ["work"]
+
+
+def test_who_is_off_the_pace_hears_it_after_five_seconds() -> None:
+    life = at_work()
+    begun = len(life.verdicts)
+    life.walk(BACKWARD, 4.9, cadence=140)
+    assert not life.heard(begun)
+    life.walk(BACKWARD, 5.2, cadence=140)
+    assert life.heard(begun) == ["coach_slower"]
+
+
+def test_a_cue_that_may_be_told_as_often_as_it_may_be_said_is_told_each_time() -> None:
+    life = training("walk", coach={"cues": {"posture": {"again_s": 20.0, "told_s": 20.0}}})
+    life.quality = replace(life.quality, lean_deg=20.0)
+    life.walk(BACKWARD, 100)
+    assert life.heard().count("coach_posture") == 5
+    assert len(told(life, "posture")) == 5
 
 
 def test_cues_are_rare_and_rarer_still_to_caregivers() -> None:
@@ -412,6 +499,17 @@ def test_a_plan_is_part_of_the_snapshot() -> None:
     life.policy.coach.memory = msgspec.convert(msgspec.to_builtins(life.policy.coach.memory), CoachMemory)
     life.live(2)
     assert at(life).dose == 400
+
+
+def test_a_plan_for_a_session_to_come_is_part_of_the_snapshot_and_told_in_that_session() -> None:
+    life = training("walk")
+    life.tick(commands=[dose("walk", "400 more")])
+    life.policy.coach.memory = msgspec.convert(msgspec.to_builtins(life.policy.coach.memory), CoachMemory)
+    ended(life)
+    life.press()
+    life.live(2)
+    assert at(life).dose == 400
+    assert told(life, "plan") == [{"cue": "plan", "dose": 400.0, "unit": "s", "why": "more"}]
 
 
 # the summary

@@ -204,6 +204,39 @@ def test_the_learned_rule_goes_on_from_the_state_it_is_given_whatever_it_has_see
     assert apart[0] != apart[1]
 
 
+def test_one_sample_is_ten_numbers_of_1_4096_force_in_g_rate_in_4_rad_s_the_vertical_and_its_speed_in_2_m_s() -> None:
+    felt = msgspec.structs.replace(pose(), accel=(0.5 * G, -G, 2.25 * G), gyro=(4.0, -2.0, 1.0), up=(0.625, -0.75, 0.25))
+    assert Learned.inputs(felt, 3_000_000) == (2048, -4096, 9216, 4096, -2048, 1024, 2560, -3072, 1024, 6144)
+    assert Learned.inputs(felt, -500_000)[9] == -1024
+    assert Learned.inputs(msgspec.structs.replace(felt, trusted=False), 0)[6:] == (0, 0, 0, 0)
+
+
+def test_vertical_speed_is_the_integral_that_fades_in_0_7_s() -> None:
+    falling = msgspec.structs.replace(pose(), vertical_m_s2=-8.0)
+    assert Learned.speed(falling, 0, 10_000_000) == -80_000 + 1143
+    assert Learned.speed(falling, -700_000, 10_000_000) == -780_000 + 11_143
+    assert Learned.speed(msgspec.structs.replace(falling, trusted=False), -700_000, 10_000_000) == 0
+    rising = msgspec.structs.replace(pose(), vertical_m_s2=2.0)
+    speed = 0
+    for _ in range(500):
+        speed = Learned.speed(rising, speed, 10_000_000)
+    assert speed == pytest.approx(2.0 * 0.7 * 1e6, rel=0.02)
+
+
+def test_between_two_steps_of_the_network_the_score_is_that_of_the_last() -> None:
+    seen = scores(learned(), standing(0.5) + toppling(0.5))
+    assert seen[0] == 0.0
+    assert seen[2::2] == seen[1:-1:2]
+    assert len(set(seen[1::2])) > 20
+
+
+def test_what_the_learned_rule_remembers_is_whole_numbers() -> None:
+    rule, state = learned(), ()
+    for each in standing(0.5) + toppling(0.5):
+        _, state = rule.step(each, state)
+        assert {type(number) for number in state} == {int}
+
+
 def test_inputs_beyond_their_range_are_cut_not_wrapped() -> None:
     wild = msgspec.structs.replace(pose(), accel=(1e9, -1e9, 0.0), gyro=(1e9, -1e9, 0.0))
     assert Learned.inputs(wild, 10**15)[:6] == (32767, -32767, 0, 32767, -32767, 0)

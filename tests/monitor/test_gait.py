@@ -1,6 +1,8 @@
 """Gait: steps, cadence, direction and body motion, against walks whose truth is known and SisFall's."""
 
 import math
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,13 @@ from msgspec.structs import replace
 
 from guardian.config import Config
 from guardian.frame import ImuSample
-from guardian.monitor.estimate import Attitude
+from guardian.monitor.estimate import Attitude, Pose
 from guardian.monitor.gait import Gait, Stride
 from guardian.sim.exercises import Exercise, Session, session
 from guardian.sim.phases import Phase, Stand, Turn, Walk
 from guardian.sim.population import TEST, TRAINING
 from guardian.sim.striding import Run
-from guardian.verdict import Direction
+from guardian.verdict import Direction, Posture
 
 from .wearer import STEP_NS, G, Wearer, recorded, sample, turned
 
@@ -31,6 +33,53 @@ class Walker:
         for each in samples:
             out.append(self.gait.step(self.attitude.step(each, self.gait.memory.walking)))
         return out
+
+
+class Told:
+    """A Gait that is told poses, 100 a second."""
+
+    def __init__(self, config: Config) -> None:
+        self.gait, self.t_ns = Gait(config), 0
+
+    def feel(
+        self,
+        seconds: float,
+        swing: Callable[[float], float] = lambda t: 0.0,
+        surge: Callable[[float], float] = lambda t: 0.0,
+        turn_deg_s: float = 0.0,
+        lean_deg: float = 0.0,
+    ) -> list[Stride]:
+        """So long, m/s² along the vertical and ahead of seconds since it began."""
+        lean, rate, out = math.radians(lean_deg), math.radians(turn_deg_s), []
+        ux, uz = -math.sin(lean), math.cos(lean)
+        for t in (i / 100 for i in range(round(seconds * 100))):
+            v, x = swing(t), surge(t)
+            accel = (ux * (G + v) + uz * x, 0.0, uz * (G + v) - ux * x)
+            pose = Pose(
+                self.t_ns, Posture.UPRIGHT, uz, (ux, 0.0, uz), v, accel, (ux * rate, 0.0, uz * rate), 1.0, settled=False, still=False,
+                trusted=True,
+            )  # fmt: skip
+            out.append(self.gait.step(pose))
+            self.t_ns += STEP_NS
+        return out
+
+    def walk(self, seconds: float, hz: float = 1.8, swing: float = 2.5, surge: float = 1.2, **more: float) -> list[Stride]:
+        """As Wearer.walk."""
+        w = 2 * math.pi * hz
+        return self.feel(seconds, lambda t: swing * math.cos(w * t), lambda t: -surge * math.sin(w * t), **more)
+
+    def steps_at(self, times: list[float], turn_deg_s: float = 0.0) -> Stride:
+        """One step at each of these seconds, and then nothing for a while."""
+
+        def swing(t: float) -> float:
+            return sum(-4.0 * math.sin(2 * math.pi * (t - at) / 0.4) for at in times if 0.0 <= t - at < 0.4)
+
+        return self.feel(times[-1] + 3.0, swing, turn_deg_s=turn_deg_s)[-1]
+
+
+@pytest.fixture
+def told(config: Config) -> Told:
+    return Told(config)
 
 
 @pytest.fixture
@@ -310,3 +359,83 @@ def test_the_small_steps_of_a_turn_on_the_spot_count_though_they_are_no_walk(wal
     seen = walker.strides(turning + twist.stay(4.0))
     assert Direction.TURNING in {stride.direction for stride in seen}
     assert seen[-1].steps == 0
+
+
+@pytest.mark.parametrize("steps", [2, 3, 4, 5])
+def test_so_many_like_steps_are_walking_and_count_all_at_once(config: Config, steps: int) -> None:
+    strides = Told(replace(config, gait=replace(config.gait, walking_steps=steps))).walk(8.0)
+    counts = [later.steps for earlier, later in pairwise(strides) if later.steps != earlier.steps]
+    assert counts == list(range(steps, 15)), "then each by itself"
+    assert [stride.walking for stride in strides] == [stride.steps > 0 for stride in strides]
+
+
+@pytest.mark.parametrize("walking_steps", [3, 5])
+def test_every_step_of_a_turn_on_the_spot_counts_however_unlike_their_intervals(config: Config, walking_steps: int) -> None:
+    own = replace(config, gait=replace(config.gait, walking_steps=walking_steps))
+    for times in ([1.0, 1.6, 2.9, 3.5, 4.8], [1.0, 1.6, 2.2, 3.5, 4.8, 5.4], [1.0, 1.6, 2.2]):
+        assert Told(own).steps_at(times, turn_deg_s=45.0).steps == len(times)
+    assert Told(own).steps_at([1.0, 1.6, 2.9, 3.5, 4.8]).steps == 0, "without a turn they are fidgeting"
+
+
+def test_a_turn_begins_above_the_upper_bound_and_lasts_until_below_the_lower(told: Told) -> None:
+    def turning(deg_s: float) -> set[bool]:
+        """Of the last of so much turning."""
+        return {stride.direction is Direction.TURNING for stride in told.feel(5.0, turn_deg_s=deg_s)[300:]}
+
+    for side in (1.0, -1.0):
+        assert turning(24.0 * side) == {False}
+        assert turning(26.0 * side) == {True}
+        assert turning(13.0 * side) == {True}
+        assert turning(11.0 * side) == {False}
+        assert turning(24.0 * side) == {False}
+
+
+def test_after_a_quick_turn_the_way_is_not_known_until_it_has_been_felt_again(told: Told) -> None:
+    known = told.walk(6.0)[-1]
+    assert known.direction is Direction.FORWARD
+    strides = told.walk(1.0, turn_deg_s=90.0) + told.walk(5.0, surge=-1.2)
+    changes = [later.direction for earlier, later in pairwise([known, *strides]) if later.direction is not earlier.direction]
+    assert changes == [Direction.TURNING, Direction.UNKNOWN, Direction.BACKWARD]
+
+
+@pytest.mark.parametrize("surge", [0.6, -0.6], ids=["forward", "backward"])
+@pytest.mark.parametrize("lean_deg", [-30.0, 30.0])
+def test_the_way_of_who_leans_is_that_of_what_is_level(told: Told, lean_deg: float, surge: float) -> None:
+    strides = told.walk(8.0, surge=surge, lean_deg=lean_deg)
+    assert {stride.direction for stride in strides[400:]} == {Direction.FORWARD if surge > 0 else Direction.BACKWARD}
+
+
+def test_walking_again_after_a_pace_between_walking_and_running_the_way_is_known_at_once(told: Told) -> None:
+    told.walk(6.0)
+    between = told.walk(5.0, hz=2.3)
+    assert between[-1].direction is Direction.UNKNOWN
+    again = [stride for stride in told.walk(5.0) if stride.cadence < 131.0]
+    assert len(again) > 300
+    assert {stride.direction for stride in again} == {Direction.FORWARD}
+
+
+def test_a_swing_that_no_walking_has_is_running_after_a_second(told: Told) -> None:
+    """It turns the sign around, once direction_least_s of it have been gathered; until then what was known holds."""
+    assert told.walk(6.0)[-1].direction is Direction.FORWARD
+    run = [stride.direction for stride in told.walk(4.0, swing=12.0, surge=5.8)]
+    assert 150 < run.index(Direction.BACKWARD) < 200
+    assert set(run[: run.index(Direction.BACKWARD)]) == {Direction.FORWARD}
+    assert set(run[run.index(Direction.BACKWARD) :]) == {Direction.BACKWARD}
+
+
+def test_the_way_is_said_where_the_correlation_is_sure_and_kept_a_little_longer(told: Told, config: Config) -> None:
+    def walk(told: Told, share: float) -> set[Direction]:
+        """With a surge of which this share is where a walker's is, the rest along with the vertical: the last of ten seconds."""
+        w, rest = 4.2 * math.pi, math.sqrt(1.0 - share * share)
+        at = w * 0.005  # a change is that from one sample to the next: half a sample late
+        strides = told.feel(
+            10.0, lambda t: 2.5 * math.cos(w * t), lambda t: 1.5 * (rest * math.cos(w * t - at) - share * math.sin(w * t - at))
+        )
+        return {stride.direction for stride in strides[600:]}
+
+    assert walk(told, 0.2) == {Direction.UNKNOWN}
+    assert walk(told, 0.325) == {Direction.UNKNOWN}
+    assert walk(told, 0.4) == {Direction.FORWARD}
+    assert walk(told, 0.325) == {Direction.FORWARD}
+    assert walk(told, 0.25) == {Direction.UNKNOWN}
+    assert walk(Told(config), -0.4) == {Direction.BACKWARD}

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -98,6 +99,18 @@ def test_no_frames_raise_fallen_is_never_silent_stale_is_never_clear_and_a_snaps
     again = Monitor(CONFIG, None, MODEL, Resume("i", 1))
     again.restore(json.loads(snapshot))
     assert [again.step(frame) for frame in told[cut:]] == verdicts[cut:]
+
+
+@pytest.mark.parametrize("seen", [0, 1, 20])
+def test_a_mind_that_has_seen_next_to_nothing_has_a_snapshot_and_goes_on_from_it(seen: int) -> None:
+    fresh, again = Monitor(CONFIG, None, MODEL, Resume("i", 1)), Monitor(CONFIG, None, MODEL, Resume("i", 1))
+    still = [Frame(tick * TICK_NS, imu=(ImuSample(tick * TICK_NS, (0.0, 0.0, 9.8), (0.0, 0.0, 0.0), False),)) for tick in range(300)]
+    for frame in still[:seen]:
+        fresh.step(frame)
+    snapshot = json.dumps(fresh.snapshot(), allow_nan=False)
+    again.restore(json.loads(snapshot))
+    assert json.dumps(again.snapshot(), allow_nan=False) == snapshot
+    assert [again.step(frame) for frame in still[seen:]] == [fresh.step(frame) for frame in still[seen:]]
 
 
 def test_power_off_keeps_an_open_alarm_and_says_so() -> None:

@@ -179,6 +179,43 @@ def test_no_sum_can_leave_what_float64_holds_exactly_for_any_row_of_a_model_that
     assert outputs <= bound
 
 
+def by_hand(**changes: Any) -> Weights:
+    """One input, one unit, and a straight line for σ: 8/32768 higher a step of 1/256. The new value alone reads the input, weight 1."""
+
+    def of(kind: str, *numbers: int) -> bytes:
+        return np.array(numbers, kind).tobytes()
+
+    one = Member(
+        input_weights=of("i1", 0, 0, 64), input_scales=of("<u4", 1, 1, 16384), input_offsets=of("<i4", 0, 0, 3),
+        state_weights=of("i1", 0, 0, 0), state_scales=of("<u4", 1, 1, 1), state_offsets=of("<i4", 0),
+        output_weights=of("i1", -100), output_scale=1000, output_offset=1 << 20,
+    )  # fmt: skip
+    one = msgspec.structs.replace(one, **changes)
+    return Weights(1, "by hand", "1", "", 0, {}, 1, 1, [one], b"\x08" * 4096, 0.0, 1.0)
+
+
+def test_one_unit_by_hand() -> None:
+    """x = 1: tanh of (1 + 3/2^20) is 16 · (2048 + 512 + 1) − 32768 = 8208, and half of it is taken: σ(0) = 8 · 2049 / 32768."""
+    network = Network(read(packed(by_hand())))
+    h, y = network.step([4096], np.zeros(1))
+    assert h.tolist() == [8208 + (-8208 * 16392 // 32768)] == [4101]
+    assert y == (-100 * 4101 * 1000 + (1 << 32)) / (1 << 32)
+    h, _ = network.step([4096], h)
+    assert h.tolist() == [8208 + ((4101 - 8208) * 16392 // 32768)] == [6153]
+    for x, most in ((32767, 32767), (-32768, 16 - 32768)):
+        h, _ = network.step([x], np.array([float(most)]))
+        assert h.tolist() == [most], "int16 to the end"
+
+
+def test_the_bound_of_one_unit_by_hand() -> None:
+    assert proven(by_hand()) == (1 << 35) + 3 * 4096
+    loud = 100 * 32768 * 2_000_000
+    assert proven(by_hand(output_scale=2_000_000)) == loud + (1 << 32)
+    assert proven(by_hand(output_scale=2_000_000, output_offset=-7)) == loud + 7 * 4096
+    with pytest.raises(ValueError, match=r"^a sum may reach 14073748832256000, beyond what float64 holds exactly \(9007164895002624\)$"):
+        read(packed(by_hand(output_scale=(1 << 32) - 1, output_offset=0)))
+
+
 def test_the_bound_is_reached_by_the_worst_input_and_never_passed() -> None:
     weights = drawn(5, hidden=3)
     reached = 0
@@ -214,13 +251,23 @@ def test_the_state_never_leaves_int16_however_wild_the_input() -> None:
         ({"members": 9}, "no fall model"),
         ({"sigmoid": bytes(TABLE - 2)}, "sigmoid"),
         ({"sigmoid": b"\x09" * TABLE}, "sigmoid"),
-        ({"exercise_logit": 2.0}, "below"),
+        ({"exercise_logit": 2.0}, "^exercise_logit must lie below everyday_logit$"),
+        ({"exercise_logit": 1.0}, "^exercise_logit must lie below everyday_logit$"),
         ({"exercise_logit": float("nan")}, "below"),
     ],
 )
 def test_weights_that_could_overflow_or_do_not_fit_are_refused_and_named(changes: dict[str, Any], word: str) -> None:
     with pytest.raises(ValueError, match=word):
         read(packed(drawn(**changes)))
+
+
+def test_a_model_of_64_kib_is_read_and_a_byte_more_is_not() -> None:
+    padding = 65536 - len(packed(by_hand())) - 2  # a text so long says its length in three bytes, an empty one in one
+    model = packed(msgspec.structs.replace(by_hand(), data_sha256="0" * padding))
+    assert len(model) == 65536
+    assert read(model).inputs == 1
+    with pytest.raises(ValueError, match="65537 bytes; a fall model has at most 65536"):
+        read(packed(msgspec.structs.replace(by_hand(), data_sha256="0" * (padding + 1))))
 
 
 @pytest.mark.parametrize("junk", [b"", b"hello", b"\xc1" * 50, bytes(MODEL_BYTES + 1), b"\x91" * 5000])
