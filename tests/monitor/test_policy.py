@@ -1,15 +1,18 @@
 """The state table, told as lives."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from guardian import contract
 from guardian.config import Config, load
 from guardian.frame import Command, Fault
 from guardian.monitor.obstacle import Behind
 from guardian.monitor.policy import ALARM, TRANSITIONS
-from guardian.verdict import Event, Gap, Obstacle, Posture, Resume, Session, State
+from guardian.verdict import Alarm, Event, Gap, Obstacle, Posture, Resume, Session, State
 from tests.monitor.life import Life, guarded, resumed
 
 CONFIG = load(local=None)
@@ -777,6 +780,181 @@ def test_every_state_has_a_row_and_every_told_event_a_severity() -> None:
         assert "coach_" not in row.sound, "what the states say is no cue"
         assert row.states, row.when
     assert len({row.when for row in TRANSITIONS}) >= len(TRANSITIONS) - 2, "a row says when in words of its own"
+
+
+Steps = list[tuple[int, dict[str, Any]]]  # for so many ticks with this so, from the first of them on; blows and commands: in it alone
+
+HELD, LET_GO, TORN, UNSETTLED = {"button": True}, {"button": False}, {"imu_ok": False}, {"imu_ok": True, "settled": False}
+LIES, LEANS, STANDS, UNKNOWN = ({"posture": posture} for posture in (Posture.DOWN, Posture.LEANING, Posture.UPRIGHT, Posture.UNKNOWN))
+WALKS, STILL = {**STANDS, "walking": True, "moving": True}, {"moving": False}
+FIRES, BLOW = {"firing": True}, {"impact": True}
+
+REACHED: dict[str, Steps] = {
+    "OFF": [(200, {}), *[(20, HELD), (20, LET_GO)] * 3],
+    "SETTLING": [(200, {}), (1, TORN), (500, UNSETTLED)],
+    "GUARDING": [(200, {})],
+    "IMMINENT": [(200, {}), (1, FIRES)],
+    "DOWN": [(200, {}), (1, BLOW), (1, LIES)],
+    "FALLEN": [(200, {}), (1, BLOW), (2001, LIES)],
+}
+
+
+def lived(config: Config, state: str, steps: Steps) -> Life:
+    """A life up to the tick in which it reaches a state, and on from there."""
+    life = Life(config)
+    for ticks, now in [*REACHED[state], *steps]:
+        alarm = life.verdicts[-1].alarm if life.verdicts else None
+        for name in now.keys() - {"impact", "firing", "command"}:
+            setattr(life, name, now[name])
+        commands = [_command(now["command"], alarm.id if alarm else None)] if "command" in now else []
+        life.tick(impact=now.get("impact", False), firing=now.get("firing", False), commands=commands)
+        for _ in range(ticks - 1):
+            life.tick()
+    return life
+
+
+# the states, and what happens there up to the tick in which the row is taken; its words, where it leads ("": it stays), the event, the
+# evidence beside the words, the sound of that tick
+TELLING: list[tuple[str, Steps, str, str, str, dict[str, Any], str]] = [
+    ("OFF SETTLING GUARDING IMMINENT", [(201, HELD)],
+     "button held 2 s", "FALLEN", "sos", {"posture": "upright", "no_body_motion": False}, "fall"),
+    ("DOWN", [(201, HELD)],
+     "button held 2 s", "FALLEN", "sos", {"posture": "down", "no_body_motion": False}, "fall"),
+    ("SETTLING GUARDING", [(1, BLOW), (299, {}), (1, LIES)],
+     "impact, then not upright within 3 s", "DOWN", "fall_suspected",
+     {"impact_g": 4.0, "impact_age_s": 3.0, "not_upright_s": 0.0}, "countdown"),
+    ("SETTLING GUARDING", [(1001, LIES)],
+     "not upright for lying_s: the soft collapse", "DOWN", "fall_suspected", {"not_upright_s": 10.0}, "countdown"),
+    ("GUARDING", [(1, BLOW), (199, {}), (1, TORN)],
+     "IMU fault right after an impact: a torn wire is evidence", "DOWN", "fall_suspected",
+     {"impact_g": 4.0, "impact_age_s": 2.0}, "countdown"),
+    ("SETTLING", [(1, {"settled": True})],
+     "IMU fresh, settled, upright", "GUARDING", "guarding", {}, "guarding"),
+    ("FALLEN", [(1, {"command": "clear"}), (1000, LEANS)],
+     "not guarding for 10 s within a session", "SETTLING", "not_guarding", {}, "not_guarding"),
+    ("GUARDING", [(1, TORN)],
+     "IMU fault", "SETTLING", "not_guarding", {}, "imu_silent"),
+    ("SETTLING GUARDING", [(6000, STILL)],
+     "not worn: no motion above sensor noise, breathing included", "OFF", "not_worn",
+     {"posture": "upright", "motionless_s": 60.0}, "session_ended"),
+    ("IMMINENT", [(1, LIES)],
+     "not upright", "DOWN", "fall_suspected", {"not_upright_s": 0.0}, "countdown"),
+    ("IMMINENT", [(1, TORN)],
+     "IMU fault", "DOWN", "fall_suspected", {}, "countdown"),
+    ("IMMINENT", [(100, WALKS)],
+     "upright and walking 1 s after the score fell", "GUARDING", "near_fall", {}, "near_fall"),
+    ("IMMINENT", [(1, BLOW), (299, {})],
+     "impact and no walking within 3 s", "DOWN", "fall_suspected", {"impact_g": 4.0, "impact_age_s": 2.99}, "countdown"),
+    ("IMMINENT", [(301, LEANS)],
+     "3 s over, and not upright in all of them: slumped, or on hands and knees", "DOWN", "fall_suspected", {}, "countdown"),
+    ("IMMINENT", [(300, {})],
+     "3 s over, upright, no impact", "GUARDING", "near_fall", {}, "near_fall"),
+    ("DOWN FALLEN", [(1, {"command": "clear"})],
+     "caregiver's clear naming this alarm", "SETTLING", "cleared", {"command": "c-clear"}, "cleared"),
+    ("DOWN FALLEN", [(1, {"command": "ack"})],
+     "caregiver's ack naming this alarm", "", "acknowledged", {"command": "c-ack"}, "acknowledged"),
+    ("DOWN", [(199, {}), (100, HELD), (1, LET_GO)],
+     "a short press begun 2 s after DOWN", "GUARDING", "cancelled", {}, "cancelled"),
+    ("DOWN", [(301, WALKS)],
+     "upright and walking 3 s", "GUARDING", "cancelled", {}, "cancelled"),
+    ("DOWN", [(1800, {}), (200, STILL)],
+     "countdown over", "FALLEN", "fall", {"posture": "down", "no_body_motion": True}, "fall"),
+    ("DOWN", [(1801, {}), (199, STILL)],
+     "countdown over", "FALLEN", "fall", {"posture": "down", "no_body_motion": False}, "fall"),
+    ("FALLEN", [(201, HELD)],
+     "released, then held 2 s, not upright or posture unknown", "", "sos", {"posture": "down", "no_body_motion": False}, "fall"),
+    ("FALLEN", [(1, STANDS), (500, HELD), (1, LET_GO)],
+     "released, then held 5 s, upright throughout", "SETTLING", "cleared", {}, "cleared"),
+    ("FALLEN", [(1, UNKNOWN), (500, HELD), (2500, LET_GO), (500, HELD), (1, LET_GO)],
+     "posture unknown: two separate 5 s holds within 30 s", "SETTLING", "cleared", {}, "cleared"),
+    ("FALLEN", [(60000, {})],
+     "still not upright after long_lie_s, repeated", "", "long_lie", {"posture": "down", "no_body_motion": False}, "fall"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "steps", "rule", "to", "event_type", "evidence", "sound"),
+    [pytest.param(state, *row[1:], id=f"{state}: {row[2]}") for row in TELLING for state in row[0].split()],
+)
+def test_each_row_that_tells_does_so_in_its_tick(
+    config: Config, state: str, steps: Steps, rule: str, to: str, event_type: str, evidence: dict[str, Any], sound: str
+) -> None:
+    life = lived(config, state, steps)
+    before, verdict = life.verdicts[-2:]
+    told = next(event for event in verdict.events if event.event_type == event_type)
+    assert told == Event(f"inst-1-{told.seq}", told.seq, event_type, verdict.t_ns, "walk", {"rule": rule, **evidence})
+    assert verdict.state == (to or before.state)
+    assert verdict.alert is not None
+    assert verdict.alert.sound == sound
+    alarm = before.alarm or Alarm(told.id, event_type, told.t_ns)
+    alarm = replace(alarm, acknowledged=True) if event_type == "acknowledged" else replace(alarm, told=told)
+    assert verdict.alarm == (alarm if verdict.state in ALARM else None)
+
+
+THRICE = [(20, HELD), (20, LET_GO), (20, HELD), (20, LET_GO), (20, HELD), (1, LET_GO)]
+
+
+@pytest.mark.parametrize("state", ["SETTLING", "GUARDING", "IMMINENT"])
+@pytest.mark.parametrize(
+    ("steps", "reason", "sounds"), [([(1, {"command": "power_off"})], "power_off", []), (THRICE, "three_presses", ["session_ended"])]
+)
+def test_switching_off_ends_the_session_in_its_tick(config: Config, state: str, steps: Steps, reason: str, sounds: list[str]) -> None:
+    life = lived(config, state, steps)
+    before, verdict = life.verdicts[-2:]
+    assert before.session is not None
+    assert (before.state, verdict.state, verdict.session) == (state, "OFF", None)
+    (told,) = verdict.events
+    assert (told.event_type, told.evidence["reason"], told.evidence["session"]) == ("session_ended", reason, before.session.id)
+    begun = len(life.verdicts)
+    life.live(1)
+    assert life.heard(begun) == sounds
+
+
+@pytest.mark.parametrize(
+    ("state", "steps"),
+    [("OFF", [(70, HELD), (1, LET_GO)]), ("GUARDING", [(6000, STILL), (301, WALKS)])],
+    ids=["short press", "after not worn: walking upright 3 s"],
+)
+def test_who_is_off_begins_anew_in_the_tick_of_a_short_press_or_once_worn_again(config: Config, state: str, steps: Steps) -> None:
+    life = lived(config, state, steps)
+    assert [verdict.state for verdict in life.verdicts[-2:]] == ["OFF", "SETTLING"]
+    assert life.verdicts[-1].events == ()
+    life.tick()
+    assert life.state is State.GUARDING
+    (told,) = life.verdicts[-1].events
+    assert (told.event_type, told.evidence) == ("session_started", {"rule": "IMU fresh, settled, upright"})
+
+
+@pytest.mark.parametrize(
+    ("state", "steps", "to"),
+    [
+        ("OFF", [(71, HELD), (3, LET_GO)], "OFF"),
+        ("OFF", [(400, WALKS)], "OFF"),
+        ("GUARDING", [(6000, STILL), (250, WALKS), (1, LEANS), (250, STANDS)], "OFF"),
+        ("GUARDING", [(200, HELD), (1, LET_GO)], "GUARDING"),
+        ("GUARDING", [(1, BLOW), (300, {}), (20, LIES)], "GUARDING"),
+        ("GUARDING", [(1, BLOW), (200, {}), (20, TORN)], "SETTLING"),
+        ("GUARDING", [(600, LIES), (1, LEANS), (1000, LIES)], "GUARDING"),
+        ("GUARDING", [(5000, STILL), (1, {"moving": True}), (5999, STILL)], "GUARDING"),
+        ("IMMINENT", [(99, WALKS), (1, FIRES), (99, {})], "IMMINENT"),
+        ("IMMINENT", [(99, WALKS), (1, {"walking": False}), (50, {})], "IMMINENT"),
+        ("DOWN", [(198, {}), (100, HELD), (20, LET_GO)], "DOWN"),
+        ("DOWN", [(199, {}), (101, HELD), (20, LET_GO)], "DOWN"),
+        ("DOWN", [(200, WALKS), (1, LEANS), (300, STANDS)], "DOWN"),
+        ("FALLEN", [(1, STANDS), (499, HELD), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, STANDS), (1000, HELD), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, STANDS), (999, HELD), (2, LET_GO)], "GUARDING"),
+        ("FALLEN", [(1, STANDS), (300, HELD), (1, LEANS), (299, STANDS), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, UNKNOWN), (500, HELD), (2501, LET_GO), (500, HELD), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, UNKNOWN), (499, HELD), (20, LET_GO), (500, HELD), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, UNKNOWN), (1000, HELD), (20, LET_GO), (500, HELD), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, UNKNOWN), (999, HELD), (20, LET_GO), (999, HELD), (1, LET_GO)], "SETTLING"),
+        ("DOWN", [(1998, STANDS), (502, HELD), (20, LET_GO)], "FALLEN"),
+        ("DOWN", [(1999, STANDS), (501, HELD), (2, LET_GO)], "GUARDING"),
+    ],
+)  # fmt: skip
+def test_a_row_is_not_taken_a_tick_too_early_or_for_part_of_its_reason(config: Config, state: str, steps: Steps, to: str) -> None:
+    assert lived(config, state, steps).state == to
 
 
 def test_only_a_person_leaves_fallen() -> None:
