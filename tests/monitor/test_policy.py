@@ -12,8 +12,10 @@ from guardian.config import Config, load
 from guardian.frame import Command, Fault
 from guardian.monitor.obstacle import Behind
 from guardian.monitor.policy import ALARM, TRANSITIONS
-from guardian.verdict import Alarm, Event, Gap, Obstacle, Posture, Resume, Session, State
-from tests.monitor.life import Life, guarded, resumed
+from guardian.monitor.quality import Quality
+from guardian.monitor.repetitions import Reps
+from guardian.verdict import Alarm, Alert, Direction, Event, Evidence, Gap, Motion, Obstacle, Posture, Rep, Resume, Session, State
+from tests.monitor.life import TICK_NS, Life, guarded, resumed
 
 CONFIG = load(local=None)
 
@@ -51,6 +53,15 @@ def test_fall_caught_before_the_impact_counts_down_and_calls(config: Config) -> 
     suspected = next(event for event in life.events if event.event_type == "fall_suspected")
     assert life.verdicts[-1].alarm is not None
     assert life.verdicts[-1].alarm.id == suspected.id, "the alarm keeps the id of the event that opened it"
+
+
+@pytest.mark.parametrize("evidence", [{"rule": "ahn2019", "score": 0.61, "norm_g": 0.4}, {}], ids=["its own", "none"])
+def test_imminent_fall_is_told_in_the_rules_own_words_where_it_has_any(config: Config, evidence: Evidence) -> None:
+    life = guarded(config)
+    life.evidence = evidence
+    life.tick(firing=True)
+    (told,) = life.verdicts[-1].events
+    assert (told.event_type, told.evidence) == ("imminent_fall", evidence or {"rule": "fall model fires"})
 
 
 def test_fall_that_the_model_misses_is_caught_by_the_impact(config: Config) -> None:
@@ -199,6 +210,20 @@ def test_short_press_cancels_the_countdown_only_two_seconds_after_it_began(confi
     assert life.state is State.GUARDING
     assert life.told[-1] == "cancelled"
     assert "cancelled" in life.heard()
+
+
+def test_the_countdown_grows_faster_five_seconds_before_its_end(config: Config) -> None:
+    life = guarded(config)
+    life.tick(impact=True)
+    life.posture = Posture.DOWN
+    alerts = [life.tick().alert for _ in range(2001)]
+    begun = [alert for n, alert in enumerate(alerts) if n == 0 or alert != alerts[n - 1]]
+    began_ns = life.t_ns - 2001 * TICK_NS
+    assert begun == [
+        Alert("countdown", began_ns),
+        Alert("countdown_last", began_ns + 15_000_000_000),
+        Alert("fall", began_ns + 20_000_000_000),
+    ]
 
 
 def test_long_press_does_not_cancel_and_lying_on_the_button_calls(config: Config) -> None:
@@ -401,6 +426,19 @@ def test_clear_that_does_not_name_the_open_alarm_is_ignored(config: Config, name
     assert life.told[-1] == "fall"
 
 
+def test_what_is_acknowledged_already_is_not_acknowledged_again(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    alarm = life.verdicts[-1].alarm
+    assert alarm is not None
+    for _ in range(2):
+        life.tick(commands=[_command("ack", alarm.id)])
+    assert life.told.count("acknowledged") == 1
+    life.press(2.5)
+    life.tick(commands=[_command("ack", alarm.id)])
+    assert life.told[-2:] == ["sos", "acknowledged"], "who has asked again is answered again"
+
+
 def test_caregivers_clear_naming_the_alarm_ends_it(config: Config) -> None:
     life = guarded(config)
     life.fall()
@@ -428,6 +466,18 @@ def test_belt_on_the_table_is_not_worn_after_a_minute_and_walking_wakes_it(confi
     assert life.state in (State.SETTLING, State.GUARDING)
 
 
+def test_switched_on_where_it_lies_it_waits_a_minute_before_it_is_not_worn_again(config: Config) -> None:
+    life = guarded(config)
+    life.moving = False
+    life.live(60)
+    assert life.state is State.OFF
+    life.posture = Posture.DOWN
+    life.press(0.2, 59.9)
+    assert life.state is State.SETTLING
+    life.live(0.2)
+    assert life.state is State.OFF
+
+
 def test_three_short_presses_switch_off_and_one_switches_on(config: Config) -> None:
     life = guarded(config)
     for _ in range(3):
@@ -452,12 +502,13 @@ def test_walking_unguarded_is_heard(config: Config) -> None:
     life = guarded(config)
     for _ in range(3):
         life.press()
+    life.live(2)
     life.walking = True
     begun = len(life.verdicts)
-    life.live(9)
-    assert "unguarded" not in life.heard(begun)
-    life.live(2)
-    assert "unguarded" in life.heard(begun)
+    life.live(10)
+    assert life.heard(begun) == []
+    life.tick()
+    assert life.heard(begun) == ["unguarded"]
     assert life.state is State.OFF
 
 
@@ -529,8 +580,14 @@ def test_restart_with_an_open_alarm_sounds_again_and_tells_again_under_the_same_
     assert life.events == [told]
     assert life.verdicts[-1].alert is not None
     assert life.verdicts[-1].alert.sound in ("fall", "countdown")
-    assert life.verdicts[-1].alarm is not None
-    assert life.verdicts[-1].alarm.id == "inst-1-7"
+    assert life.verdicts[-1].alarm == Alarm("inst-1-7", "fall_suspected", 0, told), "its time was another boot's clock"
+
+
+def test_an_alarm_found_open_in_a_state_that_has_none_is_fallen(config: Config) -> None:
+    life = resumed(config, State.GUARDING)
+    life.live(3)
+    assert life.state is State.FALLEN
+    assert life.heard()[-1] == "fall"
 
 
 def test_restart_within_a_session_goes_on_with_it_and_keeps_its_steps(config: Config) -> None:
@@ -717,6 +774,87 @@ def test_locate_and_test_are_heard(config: Config) -> None:
     assert life.told[-1] == "test"
 
 
+def test_an_asked_for_test_is_told_with_the_command_that_asked_for_it(config: Config) -> None:
+    life = guarded(config)
+    life.tick(commands=[_command("test")])
+    assert life.events[-1].evidence == {"command": "c-test"}
+
+
+def test_events_are_numbered_from_one_without_a_gap(config: Config) -> None:
+    life = guarded(config)
+    life.tick(firing=True)
+    life.lie_until_fallen()
+    double(life)
+    assert [(event.id, event.seq) for event in life.events] == [(f"inst-1-{seq}", seq) for seq in range(1, len(life.events) + 1)]
+
+
+UNSEEN = Gap()
+
+
+def behind(obstacle: Obstacle, gap: Gap = UNSEEN, *, near: bool = False, sounding: bool = True, warning: str = "") -> Behind:
+    """What is behind, as told to the policy."""
+    return Behind(obstacle, gap, near, straighten_up=False, sounding=sounding, warning=warning)
+
+
+@pytest.mark.parametrize(
+    ("what", "sound"),
+    [
+        (behind(Obstacle.CAUTION, Gap(1.8, 0.8, 2.25, 0)), "caution"),
+        (behind(Obstacle.CAUTION, Gap(1.79, 0.8, 2.24, 0)), "caution_fast"),
+        (behind(Obstacle.CAUTION, Gap(1.8, 0.0, None, 0)), "caution"),
+        (behind(Obstacle.CAUTION, Gap(1.8, 0.8, 2.0, 0), warning="off_end"), "off_end"),
+        (behind(Obstacle.STOP, Gap(1.1, 0.8, 1.4, 0)), "stop"),
+        (behind(Obstacle.STOP, Gap(1.1, 0.8, 1.4, 0), warning="no_room"), "no_room"),
+        (behind(Obstacle.STOP, Gap(0.4, 0.8, 0.5, 0), near=True, warning="no_room"), "near"),
+        (behind(Obstacle.STOP, Gap(1.1, 0.8, 1.4, 0), sounding=False), None),
+        (behind(Obstacle.CLEAR, Gap(3.0, 0.0, None, 0)), None),
+    ],
+)
+def test_the_warning_heard_is_that_of_what_is_behind(config: Config, what: Behind, sound: str | None) -> None:
+    life = guarded(config)
+    life.behind = what
+    verdict = life.tick()
+    assert (verdict.alert.sound if verdict.alert else None) == sound
+    assert (verdict.obstacle, verdict.gap) == (what.obstacle, what.gap)
+
+
+@pytest.mark.parametrize(
+    ("what", "evidence"),
+    [
+        (behind(Obstacle.STOP, Gap(0.6, 0.5, 1.2, 0)), {"closing_m_s": 0.5, "distance_m": 0.6, "ttc_s": 1.2}),
+        (behind(Obstacle.STOP, Gap(0.3, 0.0, None, 0), near=True), {"closing_m_s": 0.0, "distance_m": 0.3}),
+        (behind(Obstacle.STOP, Gap(), warning="off_end_now"), {"closing_m_s": 0.0, "warning": "off_end_now"}),
+    ],
+)
+def test_an_obstacle_is_told_with_what_is_known_of_it(config: Config, what: Behind, evidence: Evidence) -> None:
+    life = guarded(config)
+    life.behind = what
+    (told,) = life.tick().events
+    assert (told.event_type, told.evidence) == ("obstacle", evidence)
+
+
+@pytest.mark.parametrize(("ticks", "told"), [(1000, 2), (999, 1)])
+def test_the_next_obstacle_is_told_ten_seconds_after_the_last_to_the_tick(config: Config, ticks: int, told: int) -> None:
+    life = guarded(config)
+    for what in [*[behind(Obstacle.STOP)] * 5, *[behind(Obstacle.CLEAR)] * (ticks - 5), *[behind(Obstacle.STOP)] * 5]:
+        life.behind = what
+        life.tick()
+    assert life.told.count("obstacle") == told
+
+
+def test_each_tick_tells_all_of_the_motion_and_without_a_motion_sensor_only_what_is_counted(config: Config) -> None:
+    life = guarded(config)
+    rep = Rep(2, 4_000_000_000, "right", 0.31, 1.1, 0.9)
+    life.walking, life.steps, life.cadence, life.direction, life.lean_cos = True, 12, 105.0, Direction.BACKWARD, 0.9
+    life.quality, life.reps, life.charge = Quality(0.7, 5.0, 0.8, 0.95, 2.5, -3.5), Reps(4, 1, 2, rep), 0.55
+    counted = (5.0, 0.8, 0.95, 2.5, -3.5, 4, 1, 2, rep)
+    verdict = life.tick()
+    assert verdict.motion == Motion(Posture.UPRIGHT, 0.9, True, 12, 105.0, Direction.BACKWARD, 0.7, *counted)
+    assert verdict.charge == 0.55
+    life.imu_ok = False
+    assert life.tick().motion == Motion(Posture.UNKNOWN, None, False, 12, 0.0, Direction.UNKNOWN, 0.0, *counted)
+
+
 def test_stop_publishes_one_obstacle_event_in_ten_seconds(config: Config) -> None:
     life = guarded(config)
     stop = Behind(obstacle=Obstacle.STOP, gap=Gap(0.6, 0.5, 1.2, 0), near=False, straighten_up=False, sounding=True)
@@ -741,6 +879,25 @@ def test_each_fault_is_told_once_and_once_when_it_is_gone(config: Config) -> Non
     assert life.told.count("fault_cleared") == 1
 
 
+def test_a_fault_is_told_with_its_detail_and_as_gone_two_seconds_after_it_was_last_there(config: Config) -> None:
+    life = guarded(config)
+    life.faults = (Fault("link_down", "no broker"),)
+    life.live(1)
+    life.faults = ()
+    life.live(1.98)
+    assert [(event.event_type, event.evidence) for event in life.events[1:]] == [("fault", {"fault": "link_down", "detail": "no broker"})]
+    assert life.tick().events == ()
+    assert [(event.event_type, event.evidence) for event in life.tick().events] == [("fault_cleared", {"fault": "link_down"})]
+
+
+@pytest.mark.parametrize(("detail", "event_type"), [("charge", "battery_low"), ("undervoltage", "fault")])
+def test_an_empty_battery_has_an_event_of_its_own_and_a_bad_cable_has_not(config: Config, detail: str, event_type: str) -> None:
+    life = guarded(config)
+    life.faults = (Fault("supply_low", detail),)
+    (told,) = life.tick().events
+    assert (told.event_type, told.evidence) == (event_type, {"fault": "supply_low", "detail": detail})
+
+
 def test_fault_that_flickers_is_heard_as_often_as_one_that_stands(config: Config) -> None:
     life = guarded(config)
     life.live(3)
@@ -751,6 +908,12 @@ def test_fault_that_flickers_is_heard_as_often_as_one_that_stands(config: Config
         life.faults = ()
         life.live(0.15)
     assert life.heard(begun) == ["echo_silent"], "once in nine seconds, and to its end"
+
+
+def test_faults_are_named_the_most_urgent_first(config: Config) -> None:
+    life = guarded(config)
+    life.faults = (Fault("loop_late"), Fault("clock_unsynced"), Fault("bus_hung"), Fault("imu_silent"), Fault("bus_hung", "again"))
+    assert life.tick().faults == ("imu_silent", "bus_hung", "loop_late", "clock_unsynced")
 
 
 @pytest.mark.parametrize("name", contract.FAULTS)
