@@ -14,7 +14,7 @@ from guardian.monitor.obstacle import Behind
 from guardian.monitor.policy import Policy
 from guardian.monitor.quality import Quality
 from guardian.monitor.repetitions import Reps
-from guardian.verdict import Alarm, Direction, Event, Gap, Leg, Obstacle, Posture, Rep, Resume, Session, State, Verdict
+from guardian.verdict import Alarm, Direction, Event, Evidence, Gap, Leg, Obstacle, Posture, Rep, Resume, Session, State, Verdict
 
 TICK_NS = 10_000_000
 CLEAR = Behind(obstacle=Obstacle.CLEAR, gap=Gap(), near=False, straighten_up=False, sounding=False)
@@ -32,6 +32,8 @@ class Life:
         self.quality, self.reps = Quality(), Reps()
         self.lean_cos = 1.0
         self.imu_ok, self.faults = True, ()
+        self.charge: float | None = None
+        self.evidence: Evidence = {}  # of the fall rule, firing
         self.behind = CLEAR
         self.button = False
         self.verdicts: list[Verdict] = []
@@ -43,10 +45,11 @@ class Life:
             t_ns=self.t_ns, posture=self.posture, lean_cos=self.lean_cos, up=(0.0, 0.0, 1.0), vertical_m_s2=0.0, accel=(0.0, 0.0, 9.81),
             gyro=(0.0, 0.0, 0.0), norm_g=1.0, settled=self.settled, still=False, trusted=True,
         )  # fmt: skip
-        signs = FallSigns(firing=firing, score=1.0 if firing else 0.0, impact=impact, peak_g=4.0 if impact else 1.0, evidence={})
+        evidence = self.evidence if firing else {}
+        signs = FallSigns(firing=firing, score=1.0 if firing else 0.0, impact=impact, peak_g=4.0 if impact else 1.0, evidence=evidence)
         stride = Stride(walking=self.walking, steps=self.steps, cadence=self.cadence, direction=self.direction, moving=self.moving)
         frame = Frame(self.t_ns, button=self.button, commands=tuple(commands))
-        condition = Condition(self.imu_ok, True, faults, None)
+        condition = Condition(self.imu_ok, True, faults, self.charge)
         verdict = self.policy.step(frame, condition, pose, stride, self.quality, self.reps, signs, self.behind)
         self.verdicts.append(verdict)
         self.t_ns += TICK_NS

@@ -1,16 +1,21 @@
 """The state table, told as lives."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from guardian import contract
 from guardian.config import Config, load
 from guardian.frame import Command, Fault
 from guardian.monitor.obstacle import Behind
 from guardian.monitor.policy import ALARM, TRANSITIONS
-from guardian.verdict import Event, Gap, Obstacle, Posture, Resume, Session, State
-from tests.monitor.life import Life, guarded, resumed
+from guardian.monitor.quality import Quality
+from guardian.monitor.repetitions import Reps
+from guardian.verdict import Alarm, Alert, Direction, Event, Evidence, Gap, Motion, Obstacle, Posture, Rep, Resume, Session, State
+from tests.monitor.life import TICK_NS, Life, guarded, resumed
 
 CONFIG = load(local=None)
 
@@ -48,6 +53,15 @@ def test_fall_caught_before_the_impact_counts_down_and_calls(config: Config) -> 
     suspected = next(event for event in life.events if event.event_type == "fall_suspected")
     assert life.verdicts[-1].alarm is not None
     assert life.verdicts[-1].alarm.id == suspected.id, "the alarm keeps the id of the event that opened it"
+
+
+@pytest.mark.parametrize("evidence", [{"rule": "ahn2019", "score": 0.61, "norm_g": 0.4}, {}], ids=["its own", "none"])
+def test_imminent_fall_is_told_in_the_rules_own_words_where_it_has_any(config: Config, evidence: Evidence) -> None:
+    life = guarded(config)
+    life.evidence = evidence
+    life.tick(firing=True)
+    (told,) = life.verdicts[-1].events
+    assert (told.event_type, told.evidence) == ("imminent_fall", evidence or {"rule": "fall model fires"})
 
 
 def test_fall_that_the_model_misses_is_caught_by_the_impact(config: Config) -> None:
@@ -196,6 +210,20 @@ def test_short_press_cancels_the_countdown_only_two_seconds_after_it_began(confi
     assert life.state is State.GUARDING
     assert life.told[-1] == "cancelled"
     assert "cancelled" in life.heard()
+
+
+def test_the_countdown_grows_faster_five_seconds_before_its_end(config: Config) -> None:
+    life = guarded(config)
+    life.tick(impact=True)
+    life.posture = Posture.DOWN
+    alerts = [life.tick().alert for _ in range(2001)]
+    begun = [alert for n, alert in enumerate(alerts) if n == 0 or alert != alerts[n - 1]]
+    began_ns = life.t_ns - 2001 * TICK_NS
+    assert begun == [
+        Alert("countdown", began_ns),
+        Alert("countdown_last", began_ns + 15_000_000_000),
+        Alert("fall", began_ns + 20_000_000_000),
+    ]
 
 
 def test_long_press_does_not_cancel_and_lying_on_the_button_calls(config: Config) -> None:
@@ -398,6 +426,19 @@ def test_clear_that_does_not_name_the_open_alarm_is_ignored(config: Config, name
     assert life.told[-1] == "fall"
 
 
+def test_what_is_acknowledged_already_is_not_acknowledged_again(config: Config) -> None:
+    life = guarded(config)
+    life.lie_until_fallen()
+    alarm = life.verdicts[-1].alarm
+    assert alarm is not None
+    for _ in range(2):
+        life.tick(commands=[_command("ack", alarm.id)])
+    assert life.told.count("acknowledged") == 1
+    life.press(2.5)
+    life.tick(commands=[_command("ack", alarm.id)])
+    assert life.told[-2:] == ["sos", "acknowledged"], "who has asked again is answered again"
+
+
 def test_caregivers_clear_naming_the_alarm_ends_it(config: Config) -> None:
     life = guarded(config)
     life.fall()
@@ -425,6 +466,18 @@ def test_belt_on_the_table_is_not_worn_after_a_minute_and_walking_wakes_it(confi
     assert life.state in (State.SETTLING, State.GUARDING)
 
 
+def test_switched_on_where_it_lies_it_waits_a_minute_before_it_is_not_worn_again(config: Config) -> None:
+    life = guarded(config)
+    life.moving = False
+    life.live(60)
+    assert life.state is State.OFF
+    life.posture = Posture.DOWN
+    life.press(0.2, 59.9)
+    assert life.state is State.SETTLING
+    life.live(0.2)
+    assert life.state is State.OFF
+
+
 def test_three_short_presses_switch_off_and_one_switches_on(config: Config) -> None:
     life = guarded(config)
     for _ in range(3):
@@ -449,12 +502,13 @@ def test_walking_unguarded_is_heard(config: Config) -> None:
     life = guarded(config)
     for _ in range(3):
         life.press()
+    life.live(2)
     life.walking = True
     begun = len(life.verdicts)
-    life.live(9)
-    assert "unguarded" not in life.heard(begun)
-    life.live(2)
-    assert "unguarded" in life.heard(begun)
+    life.live(10)
+    assert life.heard(begun) == []
+    life.tick()
+    assert life.heard(begun) == ["unguarded"]
     assert life.state is State.OFF
 
 
@@ -526,8 +580,14 @@ def test_restart_with_an_open_alarm_sounds_again_and_tells_again_under_the_same_
     assert life.events == [told]
     assert life.verdicts[-1].alert is not None
     assert life.verdicts[-1].alert.sound in ("fall", "countdown")
-    assert life.verdicts[-1].alarm is not None
-    assert life.verdicts[-1].alarm.id == "inst-1-7"
+    assert life.verdicts[-1].alarm == Alarm("inst-1-7", "fall_suspected", 0, told), "its time was another boot's clock"
+
+
+def test_an_alarm_found_open_in_a_state_that_has_none_is_fallen(config: Config) -> None:
+    life = resumed(config, State.GUARDING)
+    life.live(3)
+    assert life.state is State.FALLEN
+    assert life.heard()[-1] == "fall"
 
 
 def test_restart_within_a_session_goes_on_with_it_and_keeps_its_steps(config: Config) -> None:
@@ -714,6 +774,87 @@ def test_locate_and_test_are_heard(config: Config) -> None:
     assert life.told[-1] == "test"
 
 
+def test_an_asked_for_test_is_told_with_the_command_that_asked_for_it(config: Config) -> None:
+    life = guarded(config)
+    life.tick(commands=[_command("test")])
+    assert life.events[-1].evidence == {"command": "c-test"}
+
+
+def test_events_are_numbered_from_one_without_a_gap(config: Config) -> None:
+    life = guarded(config)
+    life.tick(firing=True)
+    life.lie_until_fallen()
+    double(life)
+    assert [(event.id, event.seq) for event in life.events] == [(f"inst-1-{seq}", seq) for seq in range(1, len(life.events) + 1)]
+
+
+UNSEEN = Gap()
+
+
+def behind(obstacle: Obstacle, gap: Gap = UNSEEN, *, near: bool = False, sounding: bool = True, warning: str = "") -> Behind:
+    """What is behind, as told to the policy."""
+    return Behind(obstacle, gap, near, straighten_up=False, sounding=sounding, warning=warning)
+
+
+@pytest.mark.parametrize(
+    ("what", "sound"),
+    [
+        (behind(Obstacle.CAUTION, Gap(1.8, 0.8, 2.25, 0)), "caution"),
+        (behind(Obstacle.CAUTION, Gap(1.79, 0.8, 2.24, 0)), "caution_fast"),
+        (behind(Obstacle.CAUTION, Gap(1.8, 0.0, None, 0)), "caution"),
+        (behind(Obstacle.CAUTION, Gap(1.8, 0.8, 2.0, 0), warning="off_end"), "off_end"),
+        (behind(Obstacle.STOP, Gap(1.1, 0.8, 1.4, 0)), "stop"),
+        (behind(Obstacle.STOP, Gap(1.1, 0.8, 1.4, 0), warning="no_room"), "no_room"),
+        (behind(Obstacle.STOP, Gap(0.4, 0.8, 0.5, 0), near=True, warning="no_room"), "near"),
+        (behind(Obstacle.STOP, Gap(1.1, 0.8, 1.4, 0), sounding=False), None),
+        (behind(Obstacle.CLEAR, Gap(3.0, 0.0, None, 0)), None),
+    ],
+)
+def test_the_warning_heard_is_that_of_what_is_behind(config: Config, what: Behind, sound: str | None) -> None:
+    life = guarded(config)
+    life.behind = what
+    verdict = life.tick()
+    assert (verdict.alert.sound if verdict.alert else None) == sound
+    assert (verdict.obstacle, verdict.gap) == (what.obstacle, what.gap)
+
+
+@pytest.mark.parametrize(
+    ("what", "evidence"),
+    [
+        (behind(Obstacle.STOP, Gap(0.6, 0.5, 1.2, 0)), {"closing_m_s": 0.5, "distance_m": 0.6, "ttc_s": 1.2}),
+        (behind(Obstacle.STOP, Gap(0.3, 0.0, None, 0), near=True), {"closing_m_s": 0.0, "distance_m": 0.3}),
+        (behind(Obstacle.STOP, Gap(), warning="off_end_now"), {"closing_m_s": 0.0, "warning": "off_end_now"}),
+    ],
+)
+def test_an_obstacle_is_told_with_what_is_known_of_it(config: Config, what: Behind, evidence: Evidence) -> None:
+    life = guarded(config)
+    life.behind = what
+    (told,) = life.tick().events
+    assert (told.event_type, told.evidence) == ("obstacle", evidence)
+
+
+@pytest.mark.parametrize(("ticks", "told"), [(1000, 2), (999, 1)])
+def test_the_next_obstacle_is_told_ten_seconds_after_the_last_to_the_tick(config: Config, ticks: int, told: int) -> None:
+    life = guarded(config)
+    for what in [*[behind(Obstacle.STOP)] * 5, *[behind(Obstacle.CLEAR)] * (ticks - 5), *[behind(Obstacle.STOP)] * 5]:
+        life.behind = what
+        life.tick()
+    assert life.told.count("obstacle") == told
+
+
+def test_each_tick_tells_all_of_the_motion_and_without_a_motion_sensor_only_what_is_counted(config: Config) -> None:
+    life = guarded(config)
+    rep = Rep(2, 4_000_000_000, "right", 0.31, 1.1, 0.9)
+    life.walking, life.steps, life.cadence, life.direction, life.lean_cos = True, 12, 105.0, Direction.BACKWARD, 0.9
+    life.quality, life.reps, life.charge = Quality(0.7, 5.0, 0.8, 0.95, 2.5, -3.5), Reps(4, 1, 2, rep), 0.55
+    counted = (5.0, 0.8, 0.95, 2.5, -3.5, 4, 1, 2, rep)
+    verdict = life.tick()
+    assert verdict.motion == Motion(Posture.UPRIGHT, 0.9, True, 12, 105.0, Direction.BACKWARD, 0.7, *counted)
+    assert verdict.charge == 0.55
+    life.imu_ok = False
+    assert life.tick().motion == Motion(Posture.UNKNOWN, None, False, 12, 0.0, Direction.UNKNOWN, 0.0, *counted)
+
+
 def test_stop_publishes_one_obstacle_event_in_ten_seconds(config: Config) -> None:
     life = guarded(config)
     stop = Behind(obstacle=Obstacle.STOP, gap=Gap(0.6, 0.5, 1.2, 0), near=False, straighten_up=False, sounding=True)
@@ -738,6 +879,25 @@ def test_each_fault_is_told_once_and_once_when_it_is_gone(config: Config) -> Non
     assert life.told.count("fault_cleared") == 1
 
 
+def test_a_fault_is_told_with_its_detail_and_as_gone_two_seconds_after_it_was_last_there(config: Config) -> None:
+    life = guarded(config)
+    life.faults = (Fault("link_down", "no broker"),)
+    life.live(1)
+    life.faults = ()
+    life.live(1.98)
+    assert [(event.event_type, event.evidence) for event in life.events[1:]] == [("fault", {"fault": "link_down", "detail": "no broker"})]
+    assert life.tick().events == ()
+    assert [(event.event_type, event.evidence) for event in life.tick().events] == [("fault_cleared", {"fault": "link_down"})]
+
+
+@pytest.mark.parametrize(("detail", "event_type"), [("charge", "battery_low"), ("undervoltage", "fault")])
+def test_an_empty_battery_has_an_event_of_its_own_and_a_bad_cable_has_not(config: Config, detail: str, event_type: str) -> None:
+    life = guarded(config)
+    life.faults = (Fault("supply_low", detail),)
+    (told,) = life.tick().events
+    assert (told.event_type, told.evidence) == (event_type, {"fault": "supply_low", "detail": detail})
+
+
 def test_fault_that_flickers_is_heard_as_often_as_one_that_stands(config: Config) -> None:
     life = guarded(config)
     life.live(3)
@@ -748,6 +908,12 @@ def test_fault_that_flickers_is_heard_as_often_as_one_that_stands(config: Config
         life.faults = ()
         life.live(0.15)
     assert life.heard(begun) == ["echo_silent"], "once in nine seconds, and to its end"
+
+
+def test_faults_are_named_the_most_urgent_first(config: Config) -> None:
+    life = guarded(config)
+    life.faults = (Fault("loop_late"), Fault("clock_unsynced"), Fault("bus_hung"), Fault("imu_silent"), Fault("bus_hung", "again"))
+    assert life.tick().faults == ("imu_silent", "bus_hung", "loop_late", "clock_unsynced")
 
 
 @pytest.mark.parametrize("name", contract.FAULTS)
@@ -777,6 +943,181 @@ def test_every_state_has_a_row_and_every_told_event_a_severity() -> None:
         assert "coach_" not in row.sound, "what the states say is no cue"
         assert row.states, row.when
     assert len({row.when for row in TRANSITIONS}) >= len(TRANSITIONS) - 2, "a row says when in words of its own"
+
+
+Steps = list[tuple[int, dict[str, Any]]]  # for so many ticks with this so, from the first of them on; blows and commands: in it alone
+
+HELD, LET_GO, TORN, UNSETTLED = {"button": True}, {"button": False}, {"imu_ok": False}, {"imu_ok": True, "settled": False}
+LIES, LEANS, STANDS, UNKNOWN = ({"posture": posture} for posture in (Posture.DOWN, Posture.LEANING, Posture.UPRIGHT, Posture.UNKNOWN))
+WALKS, STILL = {**STANDS, "walking": True, "moving": True}, {"moving": False}
+FIRES, BLOW = {"firing": True}, {"impact": True}
+
+REACHED: dict[str, Steps] = {
+    "OFF": [(200, {}), *[(20, HELD), (20, LET_GO)] * 3],
+    "SETTLING": [(200, {}), (1, TORN), (500, UNSETTLED)],
+    "GUARDING": [(200, {})],
+    "IMMINENT": [(200, {}), (1, FIRES)],
+    "DOWN": [(200, {}), (1, BLOW), (1, LIES)],
+    "FALLEN": [(200, {}), (1, BLOW), (2001, LIES)],
+}
+
+
+def lived(config: Config, state: str, steps: Steps) -> Life:
+    """A life up to the tick in which it reaches a state, and on from there."""
+    life = Life(config)
+    for ticks, now in [*REACHED[state], *steps]:
+        alarm = life.verdicts[-1].alarm if life.verdicts else None
+        for name in now.keys() - {"impact", "firing", "command"}:
+            setattr(life, name, now[name])
+        commands = [_command(now["command"], alarm.id if alarm else None)] if "command" in now else []
+        life.tick(impact=now.get("impact", False), firing=now.get("firing", False), commands=commands)
+        for _ in range(ticks - 1):
+            life.tick()
+    return life
+
+
+# the states, and what happens there up to the tick in which the row is taken; its words, where it leads ("": it stays), the event, the
+# evidence beside the words, the sound of that tick
+TELLING: list[tuple[str, Steps, str, str, str, dict[str, Any], str]] = [
+    ("OFF SETTLING GUARDING IMMINENT", [(201, HELD)],
+     "button held 2 s", "FALLEN", "sos", {"posture": "upright", "no_body_motion": False}, "fall"),
+    ("DOWN", [(201, HELD)],
+     "button held 2 s", "FALLEN", "sos", {"posture": "down", "no_body_motion": False}, "fall"),
+    ("SETTLING GUARDING", [(1, BLOW), (299, {}), (1, LIES)],
+     "impact, then not upright within 3 s", "DOWN", "fall_suspected",
+     {"impact_g": 4.0, "impact_age_s": 3.0, "not_upright_s": 0.0}, "countdown"),
+    ("SETTLING GUARDING", [(1001, LIES)],
+     "not upright for lying_s: the soft collapse", "DOWN", "fall_suspected", {"not_upright_s": 10.0}, "countdown"),
+    ("GUARDING", [(1, BLOW), (199, {}), (1, TORN)],
+     "IMU fault right after an impact: a torn wire is evidence", "DOWN", "fall_suspected",
+     {"impact_g": 4.0, "impact_age_s": 2.0}, "countdown"),
+    ("SETTLING", [(1, {"settled": True})],
+     "IMU fresh, settled, upright", "GUARDING", "guarding", {}, "guarding"),
+    ("FALLEN", [(1, {"command": "clear"}), (1000, LEANS)],
+     "not guarding for 10 s within a session", "SETTLING", "not_guarding", {}, "not_guarding"),
+    ("GUARDING", [(1, TORN)],
+     "IMU fault", "SETTLING", "not_guarding", {}, "imu_silent"),
+    ("SETTLING GUARDING", [(6000, STILL)],
+     "not worn: no motion above sensor noise, breathing included", "OFF", "not_worn",
+     {"posture": "upright", "motionless_s": 60.0}, "session_ended"),
+    ("IMMINENT", [(1, LIES)],
+     "not upright", "DOWN", "fall_suspected", {"not_upright_s": 0.0}, "countdown"),
+    ("IMMINENT", [(1, TORN)],
+     "IMU fault", "DOWN", "fall_suspected", {}, "countdown"),
+    ("IMMINENT", [(100, WALKS)],
+     "upright and walking 1 s after the score fell", "GUARDING", "near_fall", {}, "near_fall"),
+    ("IMMINENT", [(1, BLOW), (299, {})],
+     "impact and no walking within 3 s", "DOWN", "fall_suspected", {"impact_g": 4.0, "impact_age_s": 2.99}, "countdown"),
+    ("IMMINENT", [(301, LEANS)],
+     "3 s over, and not upright in all of them: slumped, or on hands and knees", "DOWN", "fall_suspected", {}, "countdown"),
+    ("IMMINENT", [(300, {})],
+     "3 s over, upright, no impact", "GUARDING", "near_fall", {}, "near_fall"),
+    ("DOWN FALLEN", [(1, {"command": "clear"})],
+     "caregiver's clear naming this alarm", "SETTLING", "cleared", {"command": "c-clear"}, "cleared"),
+    ("DOWN FALLEN", [(1, {"command": "ack"})],
+     "caregiver's ack naming this alarm", "", "acknowledged", {"command": "c-ack"}, "acknowledged"),
+    ("DOWN", [(199, {}), (100, HELD), (1, LET_GO)],
+     "a short press begun 2 s after DOWN", "GUARDING", "cancelled", {}, "cancelled"),
+    ("DOWN", [(301, WALKS)],
+     "upright and walking 3 s", "GUARDING", "cancelled", {}, "cancelled"),
+    ("DOWN", [(1800, {}), (200, STILL)],
+     "countdown over", "FALLEN", "fall", {"posture": "down", "no_body_motion": True}, "fall"),
+    ("DOWN", [(1801, {}), (199, STILL)],
+     "countdown over", "FALLEN", "fall", {"posture": "down", "no_body_motion": False}, "fall"),
+    ("FALLEN", [(201, HELD)],
+     "released, then held 2 s, not upright or posture unknown", "", "sos", {"posture": "down", "no_body_motion": False}, "fall"),
+    ("FALLEN", [(1, STANDS), (500, HELD), (1, LET_GO)],
+     "released, then held 5 s, upright throughout", "SETTLING", "cleared", {}, "cleared"),
+    ("FALLEN", [(1, UNKNOWN), (500, HELD), (2500, LET_GO), (500, HELD), (1, LET_GO)],
+     "posture unknown: two separate 5 s holds within 30 s", "SETTLING", "cleared", {}, "cleared"),
+    ("FALLEN", [(60000, {})],
+     "still not upright after long_lie_s, repeated", "", "long_lie", {"posture": "down", "no_body_motion": False}, "fall"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "steps", "rule", "to", "event_type", "evidence", "sound"),
+    [pytest.param(state, *row[1:], id=f"{state}: {row[2]}") for row in TELLING for state in row[0].split()],
+)
+def test_each_row_that_tells_does_so_in_its_tick(
+    config: Config, state: str, steps: Steps, rule: str, to: str, event_type: str, evidence: dict[str, Any], sound: str
+) -> None:
+    life = lived(config, state, steps)
+    before, verdict = life.verdicts[-2:]
+    told = next(event for event in verdict.events if event.event_type == event_type)
+    assert told == Event(f"inst-1-{told.seq}", told.seq, event_type, verdict.t_ns, "walk", {"rule": rule, **evidence})
+    assert verdict.state == (to or before.state)
+    assert verdict.alert is not None
+    assert verdict.alert.sound == sound
+    alarm = before.alarm or Alarm(told.id, event_type, told.t_ns)
+    alarm = replace(alarm, acknowledged=True) if event_type == "acknowledged" else replace(alarm, told=told)
+    assert verdict.alarm == (alarm if verdict.state in ALARM else None)
+
+
+THRICE = [(20, HELD), (20, LET_GO), (20, HELD), (20, LET_GO), (20, HELD), (1, LET_GO)]
+
+
+@pytest.mark.parametrize("state", ["SETTLING", "GUARDING", "IMMINENT"])
+@pytest.mark.parametrize(
+    ("steps", "reason", "sounds"), [([(1, {"command": "power_off"})], "power_off", []), (THRICE, "three_presses", ["session_ended"])]
+)
+def test_switching_off_ends_the_session_in_its_tick(config: Config, state: str, steps: Steps, reason: str, sounds: list[str]) -> None:
+    life = lived(config, state, steps)
+    before, verdict = life.verdicts[-2:]
+    assert before.session is not None
+    assert (before.state, verdict.state, verdict.session) == (state, "OFF", None)
+    (told,) = verdict.events
+    assert (told.event_type, told.evidence["reason"], told.evidence["session"]) == ("session_ended", reason, before.session.id)
+    begun = len(life.verdicts)
+    life.live(1)
+    assert life.heard(begun) == sounds
+
+
+@pytest.mark.parametrize(
+    ("state", "steps"),
+    [("OFF", [(70, HELD), (1, LET_GO)]), ("GUARDING", [(6000, STILL), (301, WALKS)])],
+    ids=["short press", "after not worn: walking upright 3 s"],
+)
+def test_who_is_off_begins_anew_in_the_tick_of_a_short_press_or_once_worn_again(config: Config, state: str, steps: Steps) -> None:
+    life = lived(config, state, steps)
+    assert [verdict.state for verdict in life.verdicts[-2:]] == ["OFF", "SETTLING"]
+    assert life.verdicts[-1].events == ()
+    life.tick()
+    assert life.state is State.GUARDING
+    (told,) = life.verdicts[-1].events
+    assert (told.event_type, told.evidence) == ("session_started", {"rule": "IMU fresh, settled, upright"})
+
+
+@pytest.mark.parametrize(
+    ("state", "steps", "to"),
+    [
+        ("OFF", [(71, HELD), (3, LET_GO)], "OFF"),
+        ("OFF", [(400, WALKS)], "OFF"),
+        ("GUARDING", [(6000, STILL), (250, WALKS), (1, LEANS), (250, STANDS)], "OFF"),
+        ("GUARDING", [(200, HELD), (1, LET_GO)], "GUARDING"),
+        ("GUARDING", [(1, BLOW), (300, {}), (20, LIES)], "GUARDING"),
+        ("GUARDING", [(1, BLOW), (200, {}), (20, TORN)], "SETTLING"),
+        ("GUARDING", [(600, LIES), (1, LEANS), (1000, LIES)], "GUARDING"),
+        ("GUARDING", [(5000, STILL), (1, {"moving": True}), (5999, STILL)], "GUARDING"),
+        ("IMMINENT", [(99, WALKS), (1, FIRES), (99, {})], "IMMINENT"),
+        ("IMMINENT", [(99, WALKS), (1, {"walking": False}), (50, {})], "IMMINENT"),
+        ("DOWN", [(198, {}), (100, HELD), (20, LET_GO)], "DOWN"),
+        ("DOWN", [(199, {}), (101, HELD), (20, LET_GO)], "DOWN"),
+        ("DOWN", [(200, WALKS), (1, LEANS), (300, STANDS)], "DOWN"),
+        ("FALLEN", [(1, STANDS), (499, HELD), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, STANDS), (1000, HELD), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, STANDS), (999, HELD), (2, LET_GO)], "GUARDING"),
+        ("FALLEN", [(1, STANDS), (300, HELD), (1, LEANS), (299, STANDS), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, UNKNOWN), (500, HELD), (2501, LET_GO), (500, HELD), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, UNKNOWN), (499, HELD), (20, LET_GO), (500, HELD), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, UNKNOWN), (1000, HELD), (20, LET_GO), (500, HELD), (20, LET_GO)], "FALLEN"),
+        ("FALLEN", [(1, UNKNOWN), (999, HELD), (20, LET_GO), (999, HELD), (1, LET_GO)], "SETTLING"),
+        ("DOWN", [(1998, STANDS), (502, HELD), (20, LET_GO)], "FALLEN"),
+        ("DOWN", [(1999, STANDS), (501, HELD), (2, LET_GO)], "GUARDING"),
+    ],
+)  # fmt: skip
+def test_a_row_is_not_taken_a_tick_too_early_or_for_part_of_its_reason(config: Config, state: str, steps: Steps, to: str) -> None:
+    assert lived(config, state, steps).state == to
 
 
 def test_only_a_person_leaves_fallen() -> None:

@@ -43,6 +43,16 @@ def test_warning_begins_in_the_tick_of_its_reason_over_any_coach_or_chirp(config
     assert ear.begun[-1] == (100, "stop")
 
 
+def test_of_two_equally_urgent_sounds_the_one_that_has_begun_goes_on() -> None:
+    ear = Ear(load(local=None, overrides={"sounds": {"near": {"priority": CONFIG.sounds["stop"].priority}}}))
+    ear.listen(0.1, standing=("stop",))
+    ear.listen(3, standing=("near", "stop"))
+    assert ear.names == ["stop"]
+    ear.listen(3, standing=("near",))
+    ear.listen(3, standing=("near", "stop"))
+    assert ear.names == ["stop", "near"]
+
+
 def test_what_was_cut_short_comes_back(config: Config) -> None:
     ear = Ear(config)
     ear.listen(0.1, once=("guarding",))
@@ -82,6 +92,14 @@ def test_two_codes_are_kept_apart(config: Config) -> None:
     ear.listen(10, standing=("imu_silent", "echo_silent"))
     (a, first), (b, _second) = ear.begun[:2]
     assert b - a >= config.sounds[first].length_ns // MS + config.policy.sound_apart_s * 1000 - 10
+
+
+def test_two_chirps_and_two_cues_are_said_one_after_the_other_to_the_tick(config: Config) -> None:
+    apart_ms = round(config.policy.sound_apart_s * 1000)
+    for first, second in (("guarding", "press"), ("coach_done", "coach_posture")):
+        ear = Ear(config)
+        ear.listen(5, once=(second, first))
+        assert ear.begun == [(0, first), (config.sounds[first].length_ns // MS + apart_ms, second)]
 
 
 def test_a_fault_said_again_keeps_its_distance_too_though_it_is_more_urgent(config: Config) -> None:
@@ -183,6 +201,19 @@ def test_a_new_phase_takes_the_place_of_what_waits_to_be_said_of_the_last(config
     ear.listen(0.1, once=("coach_work",))
     ear.listen(3, once=("coach_done",))
     assert ear.names[2:] == ["coach_work", "coach_done"], "but no code is broken off in the middle"
+
+
+PHASES = ("coach_work", "coach_rest", "coach_again", "coach_done")
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("waits", [*PHASES, "coach_half", "coach_enough"])
+def test_each_phase_takes_the_place_of_what_waits_of_any_but_not_of_advice(config: Config, waits: str, phase: str) -> None:
+    ear = Ear(config)
+    ear.listen(0.1, standing=("stop",), once=(waits,))
+    ear.listen(0.1, standing=("stop",), once=(phase,))
+    ear.listen(5)
+    assert ear.names == ["stop", *(["coach_enough"] if waits == "coach_enough" else []), phase]
 
 
 def test_a_cue_said_again_while_it_waits_is_said_once(config: Config) -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from guardian import contract
 from guardian.config import Config
-from guardian.frame import Frame
+from guardian.frame import Fault, Frame
 from guardian.outputs.outbox import Outbox
 from guardian.outputs.wall import WallClock, clock_synced
-from guardian.outputs.writer import InlineWriter, ThreadWriter, Writer
+from guardian.outputs.writer import InlineWriter, Job, ThreadWriter, Writer
 from guardian.verdict import Event, Gap, Motion, Obstacle, State, Verdict
 
 S = 1_000_000_000
@@ -60,6 +60,34 @@ class Device:
 
     def faults(self) -> list[str]:
         return [fault.name for fault in self.outbox.faults()]
+
+
+class HeldWriter:
+    """Notes for how long each job may be waited for, and runs none before it is told to; when `full`, it refuses them."""
+
+    def __init__(self) -> None:
+        self.name, self.failure = "held", ""
+        self.dropped, self.full = 0, False
+        self.jobs: list[Job] = []
+        self.waits: list[float] = []
+
+    def submit(self, job: Job, wait_s: float = 0.0) -> bool:
+        if self.full:
+            self.dropped += 1
+            return False
+        self.jobs.append(job)
+        self.waits.append(wait_s)
+        return False
+
+    def run(self) -> None:
+        while self.jobs:
+            self.jobs.pop(0)()
+
+    def stalled_s(self, now_ns: int) -> float:
+        return 0.0
+
+    def close(self, limit_s: float = 5.0) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -123,6 +151,23 @@ def test_a_restart_keeps_the_install_counts_the_boot_and_sends_what_was_left(dev
     assert again.outbox.identity() == (install, boot + 2)
     new = again.raises("fall")
     assert again.sends() == [left[1], new, left[0]], "critical first, then boot and seq"
+
+
+def test_what_was_left_is_due_from_the_first_moment_and_leaves_the_disk_when_it_has_arrived(path: Path, config: Config) -> None:
+    left = Device(path, config).raises("fall")
+    outbox = Outbox(path, config.outbox, InlineWriter(), lambda: None)
+    letter = outbox.due(0)
+    assert letter is not None and letter.kept.id == left
+    outbox.sent(left, 0)
+    outbox.answered(left, 0, 0)
+    assert on_disk(path) == []
+
+
+def test_an_event_that_the_contract_does_not_name_is_a_warning(device: Device) -> None:
+    device.raises("of_a_later_version")
+    letter = device.outbox.due(device.now_ns)
+    assert letter is not None
+    assert msgspec.json.decode(letter.kept.payload)["severity"] == "warning"
 
 
 def test_an_alarm_told_again_after_a_restart_is_sent_as_it_was_stored(path: Path, config: Config) -> None:
@@ -233,6 +278,33 @@ def test_a_whole_window_without_a_subscriber_is_one_silence_not_eight(device: De
         device.outbox.answered(id_, 16, device.now_ns)
     device.tick(5.1)
     assert len(device.sends(reason=16)) == 1, "asked again after the first back-off, not after its eighth doubling"
+
+
+def test_after_a_silence_it_asks_again_five_seconds_later_to_the_tick(device: Device) -> None:
+    id_ = device.raises("coach")
+    device.sends(reason=16)
+    device.now_ns = 105 * S - 1
+    assert device.sends() == []
+    device.now_ns = 105 * S
+    assert device.sends() == [id_]
+
+
+@pytest.mark.parametrize(("reason", "again_s"), [("none", 10), (0, 10), (0x87, 5)], ids=["no answer", "no receipt", "refused"])
+def test_an_alarm_that_has_not_arrived_goes_again_to_the_tick(device: Device, reason: int | str, again_s: int) -> None:
+    device.outbox.received(device.raises("fall"), device.now_ns)
+    alarm = device.raises("fall")
+    assert device.sends(reason) == [alarm]
+    device.now_ns += again_s * S - 1
+    assert device.sends(reason) == []
+    device.now_ns += 1
+    assert device.sends(reason) == [alarm]
+
+
+def test_receipts_are_known_for_seven_days(device: Device) -> None:
+    week_ns = 7 * 86400 * S
+    device.outbox.received(device.raises("fall"), device.now_ns)
+    assert device.outbox.receipts_known(device.now_ns + week_ns - 1)
+    assert not device.outbox.receipts_known(device.now_ns + week_ns)
 
 
 def test_a_new_alarm_is_tried_at_once_even_when_nobody_listened(device: Device) -> None:
@@ -414,6 +486,67 @@ def test_a_hung_card_delays_the_loop_and_the_alarm_only_so_long(path: Path, conf
     assert device.faults() == [] and on_disk(path) == [alarm]
     device.outbox.close()
     assert writer.close()
+
+
+def test_only_an_alarm_and_the_end_wait_for_the_card(path: Path, config: Config) -> None:
+    writer = HeldWriter()
+    device = Device(path, config, writer)
+    device.raises("coach")
+    alarm = device.raises("fall")
+    writer.run()
+    device.outbox.received(alarm, device.now_ns)
+    assert writer.waits == [0.0, 0.2, 0.0]
+    device.outbox.settle()
+    device.outbox.close()
+    assert writer.waits[3:] == [2.0, 2.0, 2.0]
+    writer.run()
+    assert len(on_disk(path)) == 1
+
+
+def test_however_much_arrives_while_the_card_hangs_one_job_waits_for_it(path: Path, config: Config) -> None:
+    writer = HeldWriter()
+    device = Device(path, config, writer)
+    ids = [device.raises("coach") for _ in range(5)]
+    writer.run()
+    for id_ in ids:
+        device.outbox.received(id_, device.now_ns)
+    assert len(writer.jobs) == 1
+    writer.run()
+    assert on_disk(path) == []
+
+
+def test_what_a_full_queue_refused_is_handed_over_again_within_a_second_and_then_every_five(path: Path, config: Config) -> None:
+    writer = HeldWriter()
+    device = Device(path, config, writer)
+    writer.full = True
+    id_ = device.raises("coach")
+    tries = []
+    for _ in range(7):
+        device.tick(1)
+        tries.append(writer.dropped - 1)
+    assert tries == [1, 1, 1, 1, 1, 2, 2]
+    writer.full = False
+    device.tick(4)
+    writer.run()
+    assert on_disk(path) == [id_]
+
+
+def test_a_card_that_takes_longer_than_200_ms_is_said_and_longer_than_2_s_is_not_waited_for(path: Path, config: Config) -> None:
+    device = Device(path, config, HeldWriter())
+    id_ = device.raises("test")
+    device.tick(0.2)
+    assert device.faults() == []
+    device.now_ns += 1
+    device.tick()
+    assert device.outbox.faults() == (Fault("output_failed", "outbox: the card does not take events; it may be worn out"),)
+    assert device.outbox.due(device.now_ns) is None
+    device.now_ns = 102 * S - 1
+    assert device.sends() == []
+    device.now_ns = 102 * S - 1 + 20_000_000
+    assert device.sends() == [id_], "asked again after 20 ms"
+    other = Device(None, config, HeldWriter())
+    other.raises("test")
+    assert other.outbox.due(102 * S) is not None
 
 
 def test_a_hung_card_stays_a_fault_until_it_writes_though_what_it_was_to_store_has_arrived_meanwhile(path: Path, config: Config) -> None:
