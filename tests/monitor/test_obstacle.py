@@ -642,6 +642,16 @@ def test_distance_speed_and_time_to_collision_are_those_of_the_tick_and_the_rule
     assert last is (CLEAR if speed_m_s == 0.12 else STOP)
 
 
+def test_who_begins_to_run_is_told_at_the_new_speed_after_two_pings_and_sooner_than_the_window_forgets_the_old_one() -> None:
+    pings = Pings()
+    step_m = 0.8 * 0.066667
+    steady = pings.hear(*(3.0 - step_m * k for k in range(12)))[-1]
+    assert steady.gap.closing_m_s == pytest.approx(0.8, abs=0.01)
+    nearer = 3.0 - 11 * step_m
+    last = pings.hear(nearer - 1.8 * 0.066667, nearer - 2 * 1.8 * 0.066667)[-1]
+    assert last.gap.closing_m_s == pytest.approx(1.5, abs=0.02), "the line through two pings before and two since"
+
+
 def test_slower_than_standing_sway_there_is_no_time_to_collision() -> None:
     least_m_s = CONFIG.obstacle.closing_min_m_s
     for speed_m_s, told_ in ((least_m_s - 0.001, False), (least_m_s + 0.001, True), (-0.5, False)):
