@@ -50,7 +50,7 @@ train: $(LAB)  ## SISFALL=folder: the fall model that ships, from all people, wi
 faults: $(READY)  ## each part fails once: what is heard, seen and lost; the table also goes into README.md
 	$(BIN)/python -m lab.faults --into README.md --jobs $(JOBS)
 
-campaign: $(READY)  ## 1,026 walks with every fault and pairs of them at random instants, half with a fall; the table goes into README.md (some 30 minutes)
+campaign: $(READY)  ## 1,026 walks with every fault and pairs of them at random instants, half with a fall; the table goes into README.md (some 10 minutes)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m lab.campaign --into README.md --jobs $(JOBS)
 
 walks: $(READY)  ## 200 walks to a wall, an hour of open space, four broken rangers

@@ -48,8 +48,9 @@ def main() -> None:
 
     def one(data: bytes) -> None:
         began_s = time.process_time()
-        resource.setrlimit(resource.RLIMIT_AS, (_memory() + SPARE_BYTES, hard))  # of this input: the fuzzer itself grows
-        if began_s > end_s or _resident() > GROWN_BYTES:
+        space, resident = _memory()
+        resource.setrlimit(resource.RLIMIT_AS, (space + SPARE_BYTES, hard))  # of this input: the fuzzer itself grows
+        if began_s > end_s or resident > GROWN_BYTES:
             os.kill(os.getpid(), signal.SIGINT)  # libFuzzer tells its figures and ends
         try:
             parse(data)
@@ -89,14 +90,10 @@ def _escaped(word: str) -> str:
     return "".join(f"\\x{byte:02X}" for byte in word.encode("latin-1"))
 
 
-def _memory() -> int:
-    """Address space of this process, bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-
-
-def _resident() -> int:
-    """Of which in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+def _memory() -> tuple[int, int]:
+    """Address space of this process, and what of it is in memory, bytes."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return int(pages[0]) * resource.getpagesize(), int(pages[1]) * resource.getpagesize()
 
 
 def _place(error: BaseException) -> str:
