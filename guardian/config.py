@@ -248,6 +248,7 @@ class ObstacleConfig(Section, frozen=True, kw_only=True):
     speed_pings: Annotated[int, Meta(ge=3, le=10)]
     sure_pings: Annotated[int, Meta(ge=3, le=20)]
     unsure_m: Metres
+    own_way_m: Annotated[float, Meta(ge=0, le=0.2)]
     brake_m_s2: Annotated[float, Meta(ge=0, le=20)]
     closing_min_m_s: Annotated[float, Meta(ge=0.01, le=1)]
     release: Annotated[float, Meta(ge=1, le=2)]

@@ -21,7 +21,9 @@ UNKNOWN. Until then these pings count as none at all.
 Speed. The trunk's speed swings by ±0.15 m/s with each step. The slope of a least-squares line over a window T answers to a sinusoid of
 frequency f with 3 (sin x - x cos x) / x³, x = π f T: zero at f T = 1.43, so for 1.8 steps/s at 0.8 s, and below 0.13 for anything faster.
 Unlike an average over a stride it has no lag while the speed is steady. Its σ is 1.4 cm/s with 12 pings of σ 1 cm. With fewer than
-sure_pings a step is not averaged yet: then CAUTION waits, STOP does not. Until a new track's speed is known the last answer stands.
+sure_pings a step is not averaged yet: then CAUTION waits, STOP does not. Until a new track's speed is known the last answer stands, but
+for one case: what stands in the way of who walks backward comes nearer by just as much as they walk. Two pings that do (own_way_m) are
+judged by the wearer's own speed, for STOP, nearer than unsure_m and not where the floor may be. Ghosts stand still before the belt or jump.
 
 Rule. ttc = distance / closing speed, both of the line, carried on to the tick: caution and stop below the exercise's times, and stop inside
 the near limit whatever the speed, once near_pings have shown it: two ghosts agree in there every few hours, three do not. Warnings
@@ -197,18 +199,27 @@ class ObstacleRule:
             self._hear(m, echo, pose)
         if m.usable_ns is None or not sensor_ok or t_ns - m.usable_ns > self._lost_ns:
             return self._unknown(m, t_ns)
-        behind = self._look(m, t_ns, t_ns - m.usable_ns, pose, stride, exercise)
+        behind = self._look(m, t_ns, t_ns - m.usable_ns, pose, stride, exercise, speed_m_s)
         if watch.then is not None:
             behind = watch.then(self, m, t_ns, behind, stride, exercise)
         if watch.outruns is not _never:
             behind = self._outrun(m, t_ns, behind, watch.outruns(stride), speed_m_s, exercise)
         return behind
 
-    def _look(self, m: ObstacleMemory, t_ns: int, age_ns: int, pose: Pose | None, stride: Stride | None, exercise: Exercise) -> Behind:
+    def _look(
+        self,
+        m: ObstacleMemory,
+        t_ns: int,
+        age_ns: int,
+        pose: Pose | None,
+        stride: Stride | None,
+        exercise: Exercise,
+        speed_m_s: float,
+    ) -> Behind:
         """What the tracks say."""
         track = m.track
         if track is not None:
-            behind = self._judge(m, t_ns, track, self._gap(track, t_ns, age_ns), pose, stride, exercise)
+            behind = self._judge(m, t_ns, track, self._gap(track, t_ns, age_ns), pose, stride, exercise, speed_m_s)
             if behind.obstacle is not CLEAR or not (m.floor_hides and self._near_floor(track)):
                 m.hint_since_ns = None
                 return behind
@@ -388,7 +399,15 @@ class ObstacleRule:
         return Gap(distance, closing, distance / closing if closing >= self._c.closing_min_m_s else None, age_ns)
 
     def _judge(
-        self, m: ObstacleMemory, t_ns: int, track: Track, gap: Gap, pose: Pose | None, stride: Stride | None, exercise: Exercise
+        self,
+        m: ObstacleMemory,
+        t_ns: int,
+        track: Track,
+        gap: Gap,
+        pose: Pose | None,
+        stride: Stride | None,
+        exercise: Exercise,
+        speed_m_s: float,
     ) -> Behind:
         c, ttc, watch = self._c, gap.ttc_s, WATCH[exercise.obstacle]
         distance = (gap.distance_m or 0.0) if watch.carried_on else track.distance_m
@@ -414,8 +433,22 @@ class ObstacleRule:
                 m.obstacle = STOP
             elif ttc < exercise.caution_ttc_s * (c.release if warned else 1.0) and (warned or sure):
                 m.obstacle = CAUTION
+        elif unfinished and watch_ttc and self._walked_into(track, stride, speed_m_s, exercise):
+            m.obstacle, m.closing_ns = STOP, t_ns
         warns = m.obstacle is STOP or m.obstacle is CAUTION
         return Behind(m.obstacle, gap, near, False, warns and t_ns - m.closing_ns < self._quiet_ns)
+
+    def _walked_into(self, track: Track, stride: Stride | None, speed_m_s: float, exercise: Exercise) -> bool:
+        """Whether a track too young to have a speed comes nearer by the wearer's own way, and is less than stop_ttc_s of it away.
+
+        The gait's speed is some 15 % off: as far out as a STOP would end. Inside the near limit near_pings decide, as ever.
+        """
+        (first_ns, first_m, _), (last_ns, last_m, _) = track.pings[0], track.pings[-1]
+        most_m = min(self._c.unsure_m, self._c.release * exercise.stop_ttc_s * speed_m_s)
+        if not _walks_backward(stride) or not exercise.near_m < last_m < most_m or self._near_floor(track):
+            return False
+        way_m, own_way_m = speed_m_s * (last_ns - first_ns) * 1e-9, self._c.own_way_m
+        return way_m > own_way_m and way_m - own_way_m <= first_m - last_m <= way_m + own_way_m
 
     def _near_floor(self, track: Track) -> bool:
         """Whether it may be the floor, with a pitch that is a few degrees off."""

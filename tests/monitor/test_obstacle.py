@@ -165,7 +165,16 @@ def told(rule: ObstacleRule, ticks: Iterator[Tick], **given_: Any) -> Iterator[t
     """What the rule makes of a walk."""
     arguments = {"stride": BACKWARD, "exercise": WALK, "sensor_ok": True} | given_
     for tick in ticks:
-        yield tick, rule.step(int(tick.t_s * 1e9), tick.echo, arguments.get("pose", tick.pose), *list(arguments.values())[:3])
+        yield (
+            tick,
+            rule.step(
+                int(tick.t_s * 1e9),
+                tick.echo,
+                arguments.get("pose", tick.pose),
+                *list(arguments.values())[:3],
+                arguments.get("speed_m_s", 0.0),
+            ),
+        )
 
 
 # --- walks to a wall ------------------------------------------------------------------------------------------------------------------
@@ -256,10 +265,11 @@ def test_that_story_fails_for_a_broken_rule(broken: type[ObstacleRule]) -> None:
 
 
 @pytest.mark.parametrize(("lean_deg", "hours"), [(None, 1.0), (LEANS_FORWARD, 1.0)])
-def test_an_hour_of_open_space_is_silent(lean_deg: float | None, hours: float) -> None:
+@pytest.mark.parametrize("speed_m_s", [0.0, 0.8])  # as the gait tells it; 0: not known
+def test_an_hour_of_open_space_is_silent(lean_deg: float | None, hours: float, speed_m_s: float) -> None:
     for seed in range(6):
         walk = Walk(100 + seed, 0.8, wall_m=None, lean_deg=lean_deg)
-        for tick, behind in told(sound_rule(), walk.ticks(hours * 600)):
+        for tick, behind in told(sound_rule(), walk.ticks(hours * 600), speed_m_s=speed_m_s):
             assert behind.obstacle in (CLEAR, UNKNOWN), (seed, tick, behind)
 
 
@@ -297,7 +307,7 @@ class Pings:
 
     def __init__(self, rule: ObstacleRule | None = None, **given_: Any) -> None:
         self.rule = rule or sound_rule()
-        self.arguments: dict[str, Any] = {"pose": None, "stride": BACKWARD, "exercise": WALK, "sensor_ok": True} | given_
+        self.arguments: dict[str, Any] = {"pose": None, "stride": BACKWARD, "exercise": WALK, "sensor_ok": True, "speed_m_s": 0.0} | given_
         self.n = 0
 
     @property
@@ -329,6 +339,31 @@ def test_somebody_who_steps_in_ahead_is_stopped_for_once_their_speed_shows() -> 
     assert said[21].gap.distance_m == pytest.approx(1.233)
     assert said[22].obstacle is CLEAR
     assert said[23].obstacle is STOP
+
+
+def test_what_stands_in_the_wearers_own_way_is_stopped_for_after_two_pings() -> None:
+    said = Pings(speed_m_s=0.8).hear(*[None] * 20, *[1.2 - 0.8 / 15 * k for k in range(8)])
+    assert [b.obstacle for b in said[20:]] == [CLEAR] + [STOP] * 7
+    assert all(b.sounding for b in said[21:])
+
+
+@pytest.mark.parametrize(
+    ("pings", "given_"),
+    [
+        ((0.9, 0.9, None), {}),  # stands still before the belt
+        ((1.0, 0.85, None), {}),  # jumps
+        ((1.6, 1.547, None), {}),  # far: 1.9 s away
+        ((0.5, 0.447, None), {}),  # within the near limit, where three decide
+        ((1.2, 1.147, None), {"stride": replace(BACKWARD, direction=Direction.FORWARD)}),
+        ((1.2, 1.147, None), {"stride": replace(BACKWARD, direction=Direction.UNKNOWN)}),
+        ((1.2, 1.147, None), {"speed_m_s": 0.0}),  # not known
+        ((1.2, 1.147, None), {"pose": pose(0, 28.0)}),  # where the floor is
+        ((1.2, 1.147, None), {"exercise": CONFIG.exercises["stairs"]}),
+    ],
+)
+def test_two_pings_that_are_not_in_the_wearers_own_way_are_not_heard(pings: tuple[float | None, ...], given_: dict[str, Any]) -> None:
+    said = Pings(**{"speed_m_s": 0.8} | given_).hear(*[None] * 20, *pings, None, None, None)
+    assert not any(b.obstacle is STOP for b in said)
 
 
 def test_somebody_who_steps_in_before_a_wall_hides_it_and_out_again_shows_it() -> None:
