@@ -6,7 +6,8 @@ add is the Monitor's snapshot, because only between two ticks is it consistent: 
 
 A gap opens when the writer's queue is full (the card stalls) or a write fails (full, torn out, worn). Ticks are then dropped and counted,
 never a crash; the first batch that is written again carries no ticks, but the count of what is missing and a snapshot from which replay
-goes on. A failed file stays readable up to its last good chunk, and every `retry_s` a new one is tried.
+goes on. A failed file stays readable up to its last good chunk, and every `retry_s` a new one is tried. A card that ext4 has turned
+read-only after an error refuses no write to a file that is open already, nor its fsync: the file system is asked after each chunk.
 
 Old files go after `keep_days`, and before that, oldest first, when the card has less than `keep_free_mb` left: alarms need the space more.
 """
@@ -186,6 +187,8 @@ class _Disk:
         if batch.snapshot is not None:
             file.snapshot(batch.t_ns, batch.snapshot)
         size = file.cut()
+        if os.statvfs(self._folder).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         self._lost = self.fault = None
         if size >= self._config.file_mb * MB:
             self.wants_file = True

@@ -245,6 +245,7 @@ class Card:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.error: int | None = None
         self.room = 10**12
+        self.read_only = False  # as ext4 makes it: what is written into an open file is taken, and lost
         write, sync, statvfs = os.write, os.fsync, os.statvfs
 
         def torn_write(fd: int, data: bytes) -> int:
@@ -262,7 +263,7 @@ class Card:
         def of_size(path: Path) -> SimpleNamespace:
             statvfs(path)
             used = sum(one.stat().st_size for one in Path(path).iterdir())
-            return SimpleNamespace(f_bavail=max(0, self.room - used), f_frsize=1)
+            return SimpleNamespace(f_bavail=max(0, self.room - used), f_frsize=1, f_flag=os.ST_RDONLY if self.read_only else 0)
 
         monkeypatch.setattr(os, "write", torn_write)
         monkeypatch.setattr(os, "fsync", torn_sync)
@@ -293,6 +294,26 @@ def test_a_failing_card_is_a_fault_and_a_gap_and_heals(
     assert kept[0] == walk.told[0]
     assert kept[-1] == walk.told[-1]
     assert gap.ticks < 1900  # at most the 12 s, a batch before, retry_s and a batch after
+
+
+def test_a_card_that_turned_read_only_is_told_though_it_takes_every_write(
+    card: Path, settings: Settings, opening: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = Card(monkeypatch)
+    walk = Walk(card, settings(), opening)
+    walk.go(5)
+    system.read_only = True
+    walk.go(1)
+    [fault] = walk.recorder.faults()
+    assert (fault.name, fault.detail) == ("output_failed", f"recorder: {card}: {os.strerror(errno.EROFS)}")
+    walk.go(11)
+    system.read_only = False
+    walk.go(12)
+    assert walk.recorder.faults() == ()
+    walk.end()
+    gaps = missing(files(card)[-1])
+    assert [gap.reason for gap in gaps] == ["disk"]
+    assert 1100 <= gaps[0].ticks <= 1800  # 12 s, and until the next try
 
 
 def test_a_card_full_from_the_start_records_once_there_is_space(
