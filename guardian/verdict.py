@@ -202,7 +202,7 @@ class Verdict(Struct, frozen=True, gc=False):
     session: Session | None
     alarm: Alarm | None
     exercise: str
-    faults: tuple[str, ...] = ()  # names of all that stand, in the order of contract.FAULTS
+    faults: tuple[str, ...] = ()  # names of all that stand, the one whose sound is most urgent first
     charge: float | None = None  # battery, 0..1
     training: Training | None = None  # None: no session, or an exercise without a coach
     powering_off: bool = False  # told to stop: outputs say so themselves, and the loop ends

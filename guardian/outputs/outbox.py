@@ -248,7 +248,6 @@ class Outbox:
         self._next_due_ns = 0
         for letter in self._letters.values():
             letter.due_ns = now_ns
-            letter.refusals = min(letter.refusals, self._config.refusals_max - 1)
 
     def settle(self) -> None:
         """Before the end: wait for what is being stored, so that it may still be sent."""
