@@ -8,8 +8,8 @@ import pytest
 from guardian.monitor.health import Health
 from guardian.outputs.outbox import Outbox
 from lab.campaign.__main__ import BEGIN, END, table
-from lab.campaign.failures import KINDS
 from lab.campaign.judge import Result, judge
+from lab.campaign.kinds import KINDS
 from lab.campaign.plan import WALKS, Plan, plan
 from lab.campaign.walk import Walk
 

@@ -11,8 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import lab.campaign
-from lab.campaign.failures import KINDS
 from lab.campaign.judge import INVARIANTS, Result, judge, middle
+from lab.campaign.kinds import KINDS
 from lab.campaign.plan import WALKS, plan
 from lab.campaign.walk import Walk
 from lab.marks import write_between

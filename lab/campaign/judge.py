@@ -20,7 +20,7 @@ from itertools import dropwhile, pairwise
 from guardian.config import ns
 from guardian.contract import EVENTS
 from guardian.verdict import Obstacle, State
-from lab.campaign.failures import ECHO, IMU, Due
+from lab.campaign.failure import ECHO, IMU, Due
 from lab.campaign.plan import WELL_S, Happening
 from lab.campaign.walk import Look, Walk
 

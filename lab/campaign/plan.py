@@ -11,7 +11,8 @@ from guardian.sim.exercises import fall as falling
 from guardian.sim.falling import Fall
 from guardian.sim.phases import Phase, Stand, Walk
 from guardian.sim.population import TEST
-from lab.campaign.failures import KINDS, LSM, MPU, Failure, Kind
+from lab.campaign.failure import LSM, MPU, Failure, Kind
+from lab.campaign.kinds import KINDS
 
 ROUNDS = 9  # of all kinds, each with a fall and without; in every third of them a second failure comes along
 WALKS = ROUNDS * len(KINDS) * 2

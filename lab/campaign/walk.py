@@ -29,7 +29,7 @@ from guardian.verdict import Event, State, Verdict
 from lab.acts import WRITES, writes_again
 from lab.campaign.card import Card
 from lab.campaign.chips import SpoiltLsm, SpoiltMpu
-from lab.campaign.failures import FLAG, MPU, Deed
+from lab.campaign.failure import FLAG, MPU, Deed
 from lab.campaign.plan import Plan
 from lab.campaign.systemd import RESTART_S, SILENCE_S, Killed, Supervisor
 from lab.stage import Stage
