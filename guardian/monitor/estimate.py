@@ -295,8 +295,10 @@ class Attitude:
                 m.still_n += 1
                 if t_ns - m.still_ns < self._still_ns:
                     return False
-                self._rested(m)
                 m.still_ns = None
+                if m.still_low == m.still_high:
+                    return False  # not one count of noise: the chip is frozen, and knows nothing of rest
+                self._rested(m)
                 return True
         # begin again with this sample
         m.still_ns = None if sample.saturated else t_ns

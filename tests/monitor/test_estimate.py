@@ -64,7 +64,7 @@ def test_a_belt_put_on_lying_down_is_not_aligned_to_lying(config: Config) -> Non
 
 
 def test_a_still_second_in_an_armchair_is_replaced_by_the_first_walk(config: Config) -> None:
-    attitude, wearer = Attitude(config), Wearer()
+    attitude, wearer = Attitude(config), Wearer(noise_deg_s=0.01)
     wearer.lean(-25.0, 1.0)
     assert lean_deg(poses(attitude, wearer.stay(2.0))[-1]) < 1, "nothing better is known yet"
     poses(attitude, wearer.lean(0.0, 1.0))
@@ -286,6 +286,17 @@ def test_the_size_of_gravity_is_believed_near_one_g_and_no_more_three_times_as_f
         assert trusted(1.0, near, far, near, 1.0) == [True, True, False, False, True]
 
 
+def test_a_frozen_chip_is_not_at_rest(config: Config) -> None:
+    """It goes on saying what it said last, here in the middle of a slow turn, leaning: no stance and no bias of the gyroscope."""
+    leaning, turning = np.array([3.0, 0.0, 9.33]), np.array([0.0, 0.0, 0.1])
+    for noise, learns in ((0.0, False), (1e-4, True)):
+        attitude = Attitude(config)
+        said = poses(attitude, [sample(i * STEP_NS, leaning, turning + noise * (i % 2)) for i in range(500)])
+        assert any(pose.still for pose in said) is learns
+        assert (attitude.memory.source == "still") is learns
+        assert any(attitude.memory.bias) is learns
+
+
 def test_posture_changes_at_its_two_angles(config: Config) -> None:
     upright, down = config.estimate.upright_deg, config.estimate.down_deg
     for to_deg, posture in (
@@ -295,7 +306,7 @@ def test_posture_changes_at_its_two_angles(config: Config) -> None:
         (down + 0.5, Posture.DOWN),
     ):
         for side in (1.0, -1.0):
-            attitude, wearer = Attitude(config), Wearer()
+            attitude, wearer = Attitude(config), Wearer(noise_deg_s=0.01)
             poses(attitude, wearer.stay(3.0) + wearer.lean(side * to_deg, 3.0))
             assert poses(attitude, wearer.stay(5.0))[-1].posture is posture, (side, to_deg)
 

@@ -125,7 +125,7 @@ def test_who_leans_is_told_by_how_much_however_the_belt_sits(walker: Walker, lea
 
 
 def test_an_armchair_is_no_stance(walker: Walker) -> None:
-    wearer = Wearer()
+    wearer = Wearer(noise_deg_s=0.01)
     wearer.lean(-20.0, 1.0)
     chair = walker.walk(wearer.stay(20.0))
     assert chair[-1].lean_deg is not None
