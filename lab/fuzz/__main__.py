@@ -77,7 +77,7 @@ def fuzzed(parser: str, minutes: float, seed: int) -> Run:
 
 def _worked(folder: Path, parser: str, left_s: float, seed: int) -> "subprocess.CompletedProcess[str]":
     options = [
-        f"-timeout={HANG_S}", f"-rss_limit_mb={RESIDENT_MB}", "-print_final_stats=1", f"-seed={seed}",
+        f"-timeout={HANG_S}", f"-report_slow_units={HANG_S}", f"-rss_limit_mb={RESIDENT_MB}", "-print_final_stats=1", f"-seed={seed}",
         f"-artifact_prefix={folder}/finding-", "-len_control=0", "-reload=0", str(folder / "corpus"), str(folder / "seeds"),
     ]  # fmt: skip
     command = [sys.executable, "-m", "lab.fuzz.worker", parser, str(folder), str(left_s), *options]
