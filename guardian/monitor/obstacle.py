@@ -330,9 +330,12 @@ class ObstacleRule:
         return -gate <= distance - track.distance_m + track.closing_m_s * seconds <= gate
 
     def _out_of_the_floor(self, m: ObstacleMemory, other: Track) -> None:
-        """What has come nearer than the floor was there, unseen, in its last pings already: they tell its speed sooner."""
+        """What has come nearer than the floor was there, unseen, in its last pings already: they tell its speed sooner.
+
+        Not after a pause: what two ghosts and a floor of 0.4 s ago have between them is no speed.
+        """
         first_ns, first_m, _ = other.pings[0]
-        if m.floor is not None and self._follows(m.floor, first_ns, first_m) and m.floor.pings[-1][0] < first_ns:
+        if m.floor is not None and 0 < first_ns - m.floor.pings[-1][0] <= self._skip_ns and self._follows(m.floor, first_ns, first_m):
             pings = other.pings
             other.pings = m.floor.pings[-2:]
             for ping in pings:

@@ -741,6 +741,23 @@ def test_who_stands_is_warned_of_what_comes_except_where_it_may_be_the_floor() -
                 assert behind.obstacle is (CAUTION if d > farthest_m else STOP), d
 
 
+def test_two_ghosts_some_time_after_the_floor_have_no_speed() -> None:
+    """0.7 m nearer than the floor was 0.4 s ago: not a thing that comes at 1.8 m/s."""
+    lean_deg = 10.0
+    floor = floor_m(lean_deg) or 0.0
+    said = Pings(pose=pose(0, lean_deg)).hear(*[floor] * 12, *[None] * 5, floor - 0.7, floor - 0.69, *[None] * 3, *[floor] * 6)
+    assert not [behind.obstacle for behind in said if behind.obstacle not in (CLEAR, UNKNOWN)]
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_what_comes_out_of_the_floor_has_its_last_pings(lost: int) -> None:
+    lean_deg, speed_m_s = 10.0, 0.9
+    floor = floor_m(lean_deg) or 0.0
+    out = [0.87 * floor - speed_m_s * PERIOD_S * k for k in range(2)]
+    said = Pings(pose=pose(0, lean_deg)).hear(*[floor] * 11, 0.9 * floor + speed_m_s * PERIOD_S, *[None] * lost, *out)
+    assert said[-1].gap.closing_m_s > 0.5, "two pings alone have no speed yet"
+
+
 def test_the_floor_at_the_ranges_edge_hides_the_way_and_shows_it_again_a_little_farther_out() -> None:
     tolerance = CONFIG.obstacle.floor_tolerance
 
