@@ -161,7 +161,8 @@ def main() -> int:
         work = Work(left, results, args.jobs, args.minutes)
         tests = [path for paths in UNITS.values() for path in paths]
         options = [*QUIET, "-p", "no:randomly", "-c", str(ROOT / "pyproject.toml")]
-        pytest.main([*options, *(str(ROOT / path) for path in (*tests, *STORIES))], plugins=[work])
+        if pytest.main([*options, *(str(ROOT / path) for path in (*tests, *STORIES))], plugins=[work]) == pytest.ExitCode.INTERNAL_ERROR:
+            return 1
     return 0 if tell(mutants, results) else 1
 
 

@@ -93,9 +93,10 @@ def learnt(session: pytest.Session) -> Known:
 
 
 def _kept() -> Known:
-    if not KEPT.exists():
+    try:
+        known: Known = pickle.loads(KEPT.read_bytes())  # written below
+    except Exception:  # noqa: BLE001  (none, or of classes that have changed since: whatever it is, it is learnt anew)
         return Known()
-    known: Known = pickle.loads(KEPT.read_bytes())  # written below
     return known
 
 
