@@ -323,8 +323,9 @@ def fifo_opened(folder: Path) -> Parser:
         imu.start()
         bus.said = data[1:]
         most_m_s2 = 32768 * configuration.CHIP_LSB[chip][0]
-        last_ns, calm = -1, 0
-        for tick in range(1500):
+        back_ticks = (config.imu.retry_last_ms + 1000) * 1_000_000 // TICK_NS  # it waits for another try, and is brought up
+        last_ns, quiet, calm = -1, 0, 0
+        for _ in range(1500):
             clock.wait_until(clock.now_ns() + TICK_NS)
             now_ns = clock.now_ns()
             samples, faults = imu.read(now_ns)
@@ -337,10 +338,10 @@ def fifo_opened(folder: Path) -> Parser:
                 keep(sample.saturated or not full, "full scale, and not said")
             keep(all(fault.name in contract.FAULTS and fault.detail for fault in faults), f"{faults}")
             if not bus.said:
-                calm = calm + 1 if samples and not faults else calm
+                quiet, calm = quiet + 1, calm + (bool(samples) and not faults)
                 if calm >= 10:
                     return
-                keep(tick < 1499, f"no samples any more: {faults}")
+                keep(quiet < back_ticks, f"no samples any more: {faults}")
 
     return parse
 
