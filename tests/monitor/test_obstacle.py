@@ -749,13 +749,20 @@ def test_two_ghosts_some_time_after_the_floor_have_no_speed() -> None:
     assert not [behind.obstacle for behind in said if behind.obstacle not in (CLEAR, UNKNOWN)]
 
 
-@pytest.mark.parametrize("lost", [0, 1])
-def test_what_comes_out_of_the_floor_has_its_last_pings(lost: int) -> None:
-    lean_deg, speed_m_s = 10.0, 0.9
+@pytest.mark.parametrize(("late_ns", "known"), [(-100_000_000, True), (0, True), (1, False)])
+def test_what_comes_out_of_the_floor_has_its_last_pings_if_it_comes_at_once(late_ns: int, known: bool) -> None:
+    """One ping between the two may have been lost: 2.5 periods."""
+    lean_deg, speed_m_s, rule = 10.0, 0.9, sound_rule()
     floor = floor_m(lean_deg) or 0.0
-    out = [0.87 * floor - speed_m_s * PERIOD_S * k for k in range(2)]
-    said = Pings(pose=pose(0, lean_deg)).hear(*[floor] * 11, 0.9 * floor + speed_m_s * PERIOD_S, *[None] * lost, *out)
-    assert said[-1].gap.closing_m_s > 0.5, "two pings alone have no speed yet"
+    pings = Pings(rule, pose=pose(0, lean_deg))
+    pings.hear(*[floor] * 11, 0.9 * floor + speed_m_s * PERIOD_S)
+    sent_ns = pings.n * 66_667_000 + rule._skip_ns + late_ns
+    for k in range(2):
+        t_ns = sent_ns + k * 66_667_000
+        rule.step(t_ns + 30_000_000, Echo(t_ns, 100 + k, 0.87 * floor - speed_m_s * PERIOD_S * k, "echo"), *pings.arguments.values())
+    track = rule.memory.track
+    assert track is not None
+    assert (track.closing_m_s is not None) is known, "two pings alone have no speed yet"
 
 
 def test_the_floor_at_the_ranges_edge_hides_the_way_and_shows_it_again_a_little_farther_out() -> None:
