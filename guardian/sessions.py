@@ -167,6 +167,7 @@ def open_for_writing(path: Path) -> Database:
         _check(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA cache_size = -256")  # KiB; 2 MB by default, which fill in a day. The kernel keeps the pages too
         db.execute("PRAGMA secure_delete = ON")  # what is pruned is gone
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise Damaged(f"{path}: fails its integrity check: set it aside; sqlite3 {path} .recover may bring back most of it")

@@ -1,5 +1,6 @@
 """The long run's own judgement: what grows is seen, and the wearer's round has no seam."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from lab.rounds import Rounds
 from lab.soak import judged
+from lab.soaked import ranked
 
 OPENING = {"imports_mib": 47.0, "simulation_mib": 7.0, "lab_imports_mib": 6.0}
 HOURS = 2.0
@@ -60,3 +62,9 @@ def test_each_round_ends_before_the_wall() -> None:
     near = [one for one in there if one is not None and one > 0.1]
     assert len(near) > len(there) / 2
     assert 0.2 < sorted(near)[len(near) // 2] < 0.7
+
+
+@pytest.mark.parametrize("q", [0.0, 0.25, 0.5, 0.99, 1.0])
+def test_what_is_counted_ranks_as_what_is_listed(q: float) -> None:
+    values = [7, 0, 3, 3, 0, 12, 1, 0]
+    assert ranked(Counter(values), q) == sorted(values)[min(len(values) - 1, int(q * len(values)))]

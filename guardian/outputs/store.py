@@ -126,6 +126,7 @@ class EventStore:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA cache_size = -256")  # KiB, as in sessions.py
             if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise ValueError("fails its integrity check")
             db.executescript(SCHEMA)
